@@ -1,0 +1,140 @@
+import baseline from "../../../shaders/conv2d.wgsl";
+import subgroup from "../../../shaders/conv2d_subgroup.wgsl";
+import { makeNode, type Node, type Op, refuse } from "../graph.js";
+import { kernel, MAX_GROUPS } from "../lower.js";
+import { lastBlocks, type Shape } from "../shape.js";
+import { chooseStyle } from "../tune.js";
+import { conv2dWeightGrad } from "./conv2dWeightGrad.js";
+import { convInputGrad } from "./convTranspose2d.js";
+import { type Activation, activationCode, activationGrad } from "./pointwise.js";
+import { sum } from "./sum.js";
+
+/** Zeros added around an image, in pixels. */
+export interface Padding {
+  readonly top: number;
+  readonly bottom: number;
+  readonly left: number;
+  readonly right: number;
+}
+
+/** The geometry that a convolution shares with both of its gradients. */
+export interface ConvGeometry {
+  readonly stride: number;
+  readonly padding: Padding;
+}
+
+export interface ConvAttrs extends ConvGeometry {
+  readonly activation: Activation;
+}
+
+export interface ConvOptions {
+  readonly bias?: Node;
+  /** Pixels per step, both ways. Default 1. */
+  readonly stride?: number;
+  /** One number for all sides, or a number a side. Default 0. */
+  readonly padding?: number | Padding;
+  readonly activation?: Activation;
+}
+
+export const everySide = (padding: number | Padding = 0): Padding =>
+  typeof padding === "number" ? { top: padding, bottom: padding, left: padding, right: padding } : padding;
+
+export function checkGeometry(op: string, inputs: readonly Shape[], { stride, padding }: ConvGeometry): void {
+  const { top, bottom, left, right } = padding;
+  if (!Number.isInteger(stride) || stride < 1) refuse(op, inputs, `stride ${stride} must be a whole number from 1`);
+  if ([top, bottom, left, right].some((n) => !Number.isInteger(n) || n < 0)) {
+    refuse(op, inputs, `padding ${top}, ${bottom}, ${left}, ${right} must be whole numbers from 0`);
+  }
+}
+
+const conv2dOp: Op<ConvAttrs> = {
+  name: "conv2d",
+  shape(inputs, attrs) {
+    const [x, w, b] = inputs;
+    checkGeometry("conv2d", inputs, attrs);
+    if (x.length !== 4 || w.length !== 4) refuse("conv2d", inputs, "x must be [N, H, W, Ci] and w [kh, kw, Ci, Co]");
+    const [n, h, width, ci] = x;
+    const [kh, kw, wi, co] = w;
+    if (wi !== ci) refuse("conv2d", inputs, `x has ${ci} channels, w takes ${wi}`);
+    if (b && (b.length !== 1 || b[0] !== co)) refuse("conv2d", inputs, `the bias must be [${co}]`);
+    const { stride, padding: p } = attrs;
+    const oh = Math.floor((h + p.top + p.bottom - kh) / stride) + 1;
+    const ow = Math.floor((width + p.left + p.right - kw) / stride) + 1;
+    if (oh < 1 || ow < 1) refuse("conv2d", inputs, `the ${kh}×${kw} kernel is larger than the padded image`);
+    return [n, oh, ow, co];
+  },
+  lower(node, target) {
+    const [x, w, b] = node.inputs;
+    const [n, oh, ow, co] = node.shape;
+    const [kh, kw] = w.shape;
+    const [, h, width, ci] = x.shape;
+    const { stride, padding, activation } = node.attrs;
+    const { code, alpha } = activationCode(activation);
+    const co4 = lastBlocks(node.shape);
+    const pixels = n * oh * ow;
+    const flags = { BIAS: b ? 1 : 0, ACTIVATION: code };
+    const common = {
+      bind: { x, w, b: b ?? w, y: node },
+      uniform: {
+        ...{ h, w: width, ci, ci4: lastBlocks(x.shape), oh, ow, co, co4, kh, kw, stride },
+        ...{ padTop: padding.top, padLeft: padding.left, pixels, alpha },
+      },
+      flops: 2 * pixels * co * kh * kw * ci,
+    };
+    const grid = (pixelGroups: number, channelGroups: number): [number, number, number] => {
+      const z = Math.ceil(pixelGroups / MAX_GROUPS);
+      return [Math.ceil(pixelGroups / z), channelGroups, z];
+    };
+    if (chooseStyle(target, "conv2d", co4) === "subgroup") {
+      const SG = target.subgroupSize;
+      const tile = subgroupTile(SG, co4, pixels);
+      return [
+        {
+          ...common,
+          kernel: kernel("conv2d_subgroup", subgroup, { SG, ...tile, ...flags }),
+          groups: grid(Math.ceil(pixels / tile.PIXELS), Math.ceil(co4 / (SG * tile.BLOCKS))),
+        },
+      ];
+    }
+    const LANES = baselineLanes(co4);
+    return [
+      {
+        ...common,
+        kernel: kernel("conv2d", baseline, { LANES, ...flags }),
+        groups: grid(Math.ceil(pixels / (4 * (64 / LANES))), Math.ceil(co4 / LANES)),
+      },
+    ];
+  },
+  backward(node, gy) {
+    const [x, w] = node.inputs;
+    const g = activationGrad(node.attrs.activation, gy, node);
+    const { stride, padding } = node.attrs;
+    return [
+      convInputGrad(g, w, { stride, padding }, x.shape),
+      conv2dWeightGrad(x, g, { stride, padding }, w.shape),
+      ...(node.inputs.length > 2 ? [sum(g, { axes: [0, 1, 2] })] : []),
+    ];
+  },
+  rows: (node, from, count, part) =>
+    makeNode(conv2dOp, [part(node.inputs[0], from, count), ...node.inputs.slice(1)], node.attrs),
+};
+
+/** How many vec4s of channels lie side by side in a baseline workgroup of 64. */
+export const baselineLanes = (blocks: number): number => (blocks >= 16 ? 16 : blocks >= 8 ? 8 : blocks >= 4 ? 4 : 1);
+
+/** The tile of a subgroup kernel: 16 pixels (8 for the smallest maps) × one or two vec4s a lane. */
+export function subgroupTile(lanes: number, blocks: number, pixels: number): { PIXELS: number; BLOCKS: number } {
+  return { PIXELS: pixels <= 8 && lanes <= 8 ? 8 : 16, BLOCKS: lanes === 4 && blocks >= 8 ? 2 : 1 };
+}
+
+/**
+ * 2-D convolution (cross-correlation): y[n,oy,ox,o] = act(b[o] + Σ x[n, oy·s+ky−top, ox·s+kx−left, c] · w[ky,kx,c,o]).
+ * @param x [N, H, W, Ci]
+ * @param w [kh, kw, Ci, Co]
+ * @returns [N, ⌊(H+top+bottom−kh)/s⌋+1, ⌊(W+left+right−kw)/s⌋+1, Co]
+ * @throws ShapeError
+ */
+export function conv2d(x: Node, w: Node, options: ConvOptions = {}): Node {
+  const { bias, stride = 1, padding, activation = "none" } = options;
+  return makeNode(conv2dOp, bias ? [x, w, bias] : [x, w], { stride, padding: everySide(padding), activation });
+}

@@ -1,0 +1,97 @@
+import baseline from "../../../shaders/conv2d_weight_grad.wgsl";
+import subgroup from "../../../shaders/conv2d_weight_grad_subgroup.wgsl";
+import sumPartials from "../../../shaders/sum_partials.wgsl";
+import { makeNode, type Node, type Op, refuse, Scratch } from "../graph.js";
+import { kernel, linear } from "../lower.js";
+import { blocks, bytes, lastBlocks, type Shape } from "../shape.js";
+import { chooseStyle } from "../tune.js";
+import { type ConvGeometry, checkGeometry, conv2d } from "./conv2d.js";
+import { convInputGrad } from "./convTranspose2d.js";
+import { add } from "./pointwise.js";
+
+interface WeightGradAttrs extends ConvGeometry {
+  readonly shape: Shape;
+}
+
+const ROWS = 4;
+
+/** gw[ky,kx,c,o] = Σ x[n, oy·s+ky−top, ox·s+kx−left, c] · gy[n,oy,ox,o]: one op for the weights of both layers. */
+const weightGradOp: Op<WeightGradAttrs> = {
+  name: "conv2dWeightGrad",
+  shape(inputs, attrs) {
+    const [x, gy] = inputs;
+    checkGeometry("conv2dWeightGrad", inputs, attrs);
+    const [, , ci, co] = attrs.shape;
+    if (x.length !== 4 || gy.length !== 4 || x[0] !== gy[0] || x[3] !== ci || gy[3] !== co) {
+      refuse("conv2dWeightGrad", inputs, `x [N, H, W, ${ci}] and gy [N, OH, OW, ${co}] of one batch are needed`);
+    }
+    return attrs.shape;
+  },
+  lower(node, target) {
+    const [x, gy] = node.inputs;
+    const [kh, kw, ci, co] = node.shape;
+    const [n, oh, ow] = gy.shape;
+    const { stride, padding } = node.attrs;
+    const co4 = lastBlocks(gy.shape);
+    const ci4 = lastBlocks(x.shape);
+    const taps = kh * kw;
+    const style = chooseStyle(target, "conv2dWeightGrad", co4);
+    const SG = target.subgroupSize;
+
+    // Enough splits to fill the adapter, few enough that the second pass stays cheap.
+    const tiles =
+      style === "subgroup" ? Math.ceil((taps * ci4) / ROWS) * Math.ceil(co4 / SG) : Math.ceil((taps * ci4 * co4) / 64);
+    const rows = n * oh;
+    const fitting = Math.max(1, Math.floor(target.maxBindingBytes / bytes(node.shape)));
+    const wanted = Math.min(Math.ceil((target.cpu ? 16 : 512) / tiles), rows, fitting);
+    const rowsPerSplit = Math.ceil(rows / Math.max(1, wanted));
+    const splits = Math.ceil(rows / rowsPerSplit);
+
+    const partial = splits === 1 ? node : new Scratch(bytes(node.shape) * splits);
+    const uniform = {
+      ...{ h: x.shape[1], w: x.shape[2], ci, ci4, oh, ow, co4, kw, taps, stride },
+      ...{ padTop: padding.top, padLeft: padding.left, rows, rowsPerSplit },
+    };
+    const flops = 2 * rows * ow * taps * ci * co;
+    const first = {
+      bind: { x, gy, partial },
+      uniform,
+      flops,
+      ...(style === "subgroup"
+        ? {
+            kernel: kernel("conv2d_weight_grad_subgroup", subgroup, { SG }),
+            groups: [Math.ceil(co4 / SG), Math.ceil((taps * ci4) / ROWS), splits] as const,
+          }
+        : {
+            kernel: kernel("conv2d_weight_grad", baseline),
+            groups: [Math.ceil((taps * ci4 * co4) / 64), splits, 1] as const,
+          }),
+    };
+    if (splits === 1) return [first];
+    const count = blocks(node.shape);
+    const second = {
+      kernel: kernel("sum_partials", sumPartials),
+      bind: { partial, y: node },
+      uniform: { count, splits },
+      groups: linear(count),
+    };
+    return [first, second];
+  },
+  backward(node, g) {
+    const [x, gy] = node.inputs;
+    const { stride, padding } = node.attrs;
+    // Bilinear in x and gy: its gradients are the other two convolutions, with g in the place of the weights.
+    return [convInputGrad(gy, g, { stride, padding }, x.shape), conv2d(x, g, { stride, padding })];
+  },
+  fold(node, ranges, part) {
+    const [x, gy] = node.inputs;
+    return ranges
+      .map(([from, count]): Node => makeNode(weightGradOp, [part(x, from, count), part(gy, from, count)], node.attrs))
+      .reduce(add);
+  },
+};
+
+/** The gradient of conv2d's weights, of shape `shape`, from its input x and the gradient gy of its output. */
+export function conv2dWeightGrad(x: Node, gy: Node, geometry: ConvGeometry, shape: Shape): Node {
+  return makeNode(weightGradOp, [x, gy], { ...geometry, shape });
+}

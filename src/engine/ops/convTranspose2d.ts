@@ -1,0 +1,126 @@
+import baseline from "../../../shaders/conv_transpose2d.wgsl";
+import subgroup from "../../../shaders/conv_transpose2d_subgroup.wgsl";
+import { makeNode, type Node, type Op, refuse } from "../graph.js";
+import { kernel, MAX_GROUPS } from "../lower.js";
+import { lastBlocks, type Shape } from "../shape.js";
+import { chooseStyle } from "../tune.js";
+import {
+  baselineLanes,
+  type ConvAttrs,
+  type ConvGeometry,
+  type ConvOptions,
+  checkGeometry,
+  conv2d,
+  everySide,
+  subgroupTile,
+} from "./conv2d.js";
+import { conv2dWeightGrad } from "./conv2dWeightGrad.js";
+import { activationCode, activationGrad } from "./pointwise.js";
+import { sum } from "./sum.js";
+
+interface TransposeAttrs extends ConvAttrs {
+  /** Extents of the result, which the geometry alone does not decide. */
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Serves the layer and, since it is the same sum, conv2d's input gradient. */
+const convTranspose2dOp: Op<TransposeAttrs> = {
+  name: "convTranspose2d",
+  shape(inputs, attrs) {
+    const [x, w, b] = inputs;
+    const rule = "x must be [N, H, W, Ci] and w [kh, kw, Co, Ci]";
+    checkGeometry("convTranspose2d", inputs, attrs);
+    if (x.length !== 4 || w.length !== 4) refuse("convTranspose2d", inputs, rule);
+    if (w[3] !== x[3]) refuse("convTranspose2d", inputs, `x has ${x[3]} channels, w takes ${w[3]}; ${rule}`);
+    if (b && (b.length !== 1 || b[0] !== w[2])) refuse("convTranspose2d", inputs, `the bias must be [${w[2]}]`);
+    const { height, width, stride, padding: p } = attrs;
+    const least = [(x[1] - 1) * stride + w[0] - p.top - p.bottom, (x[2] - 1) * stride + w[1] - p.left - p.right];
+    const extra = [height - least[0], width - least[1]];
+    if (height < 1 || width < 1 || extra.some((e) => e < 0 || e >= stride)) {
+      refuse("convTranspose2d", inputs, `output padding [${extra}] must be from 0 to stride − 1 = ${stride - 1}`);
+    }
+    return [x[0], height, width, w[2]];
+  },
+  lower(node, target) {
+    const [x, w, b] = node.inputs;
+    const [batch, oh, ow, co] = node.shape;
+    const [kh, kw] = w.shape;
+    const [, h, width, ci] = x.shape;
+    const { stride, padding, activation } = node.attrs;
+    const { code, alpha } = activationCode(activation);
+    const co4 = lastBlocks(node.shape);
+    const phasePixels = batch * Math.ceil(oh / stride) * Math.ceil(ow / stride);
+    const flags = { BIAS: b ? 1 : 0, ACTIVATION: code };
+    const common = {
+      bind: { x, w, b: b ?? w, y: node },
+      uniform: {
+        ...{ h, w: width, ci4: lastBlocks(x.shape), oh, ow, co, co4, kh, kw, stride },
+        ...{ padTop: padding.top, padLeft: padding.left, batch, alpha },
+      },
+      flops: 2 * batch * h * width * ci * co * kh * kw,
+    };
+    const grid = (pixelGroups: number, channelGroups: number): [number, number, number] => {
+      const folds = Math.ceil(pixelGroups / MAX_GROUPS);
+      return [Math.ceil(pixelGroups / folds), channelGroups * folds, stride * stride];
+    };
+    if (chooseStyle(target, "convTranspose2d", co4) === "subgroup") {
+      const SG = target.subgroupSize;
+      const tile = subgroupTile(SG, co4, phasePixels);
+      return [
+        {
+          ...common,
+          kernel: kernel("conv_transpose2d_subgroup", subgroup, { SG, ...tile, ...flags }),
+          groups: grid(Math.ceil(phasePixels / tile.PIXELS), Math.ceil(co4 / (SG * tile.BLOCKS))),
+        },
+      ];
+    }
+    const LANES = baselineLanes(co4);
+    return [
+      {
+        ...common,
+        kernel: kernel("conv_transpose2d", baseline, { LANES, ...flags }),
+        groups: grid(Math.ceil(phasePixels / (4 * (64 / LANES))), Math.ceil(co4 / LANES)),
+      },
+    ];
+  },
+  backward(node, gy) {
+    const [x, w] = node.inputs;
+    const g = activationGrad(node.attrs.activation, gy, node);
+    const { stride, padding } = node.attrs;
+    return [
+      conv2d(g, w, { stride, padding }),
+      conv2dWeightGrad(g, x, { stride, padding }, w.shape),
+      ...(node.inputs.length > 2 ? [sum(g, { axes: [0, 1, 2] })] : []),
+    ];
+  },
+  rows: (node, from, count, part) =>
+    makeNode(convTranspose2dOp, [part(node.inputs[0], from, count), ...node.inputs.slice(1)], node.attrs),
+};
+
+export interface ConvTransposeOptions extends ConvOptions {
+  /** Rows at the bottom and columns at the right added to the result, from 0 to stride − 1. */
+  readonly outputPadding?: number;
+}
+
+/**
+ * Transposed 2-D convolution: the adjoint of conv2d with the same weights, stride and padding.
+ * @param x [N, H, W, Ci]
+ * @param w [kh, kw, Co, Ci]: the weights of the conv2d that maps Co channels to Ci
+ * @returns [N, (H−1)·s−top−bottom+kh+outputPadding, (W−1)·s−left−right+kw+outputPadding, Co]
+ * @throws ShapeError
+ */
+export function convTranspose2d(x: Node, w: Node, options: ConvTransposeOptions = {}): Node {
+  const { bias, stride = 1, outputPadding = 0, activation = "none" } = options;
+  const padding = everySide(options.padding);
+  const size = (axis: number, pad: number) => (x.shape[axis] - 1) * stride - pad + w.shape[axis - 1] + outputPadding;
+  const height = size(1, padding.top + padding.bottom);
+  const width = size(2, padding.left + padding.right);
+  return makeNode(convTranspose2dOp, bias ? [x, w, bias] : [x, w], { stride, padding, activation, height, width });
+}
+
+/** conv2d's input gradient, of shape `shape`, from the gradient gy of its output and its weights w. */
+export function convInputGrad(gy: Node, w: Node, { stride, padding }: ConvGeometry, shape: Shape): Node {
+  const [, height, width] = shape;
+  return makeNode(convTranspose2dOp, [gy, w], { stride, padding, activation: "none", height, width });
+}

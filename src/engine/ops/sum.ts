@@ -1,0 +1,152 @@
+import reduce from "../../../shaders/reduce.wgsl";
+import sumLanes from "../../../shaders/sum_lanes.wgsl";
+import sumPartials from "../../../shaders/sum_partials.wgsl";
+import { type Dispatch, makeNode, type Node, type Op, refuse, Scratch, type Target } from "../graph.js";
+import { kernel, linear } from "../lower.js";
+import { blocks, elements, lastBlocks, type Shape } from "../shape.js";
+import { add, broadcastTo, scale, square, sub } from "./pointwise.js";
+import { concat } from "./region.js";
+import { reshape } from "./reshape.js";
+
+interface SumAttrs {
+  /** Axes summed, ascending. */
+  readonly axes: readonly number[];
+}
+
+/** Extents of a sum over a dense tensor in vec4s: neighbouring axes of one kind merged, so at most two of each. */
+function mergedAxes(shape: Shape, axes: readonly number[]) {
+  const extents = [...shape.slice(0, -1), lastBlocks(shape)];
+  const merged: { n: number; stride: number; reduced: boolean }[] = [];
+  let stride = 1;
+  for (let axis = extents.length - 1; axis >= 0; axis--) {
+    const reduced = axes.includes(axis);
+    const n = extents[axis];
+    if (n !== 1) {
+      if (merged[0]?.reduced === reduced) merged[0].n *= n;
+      else merged.unshift({ n, stride, reduced });
+    }
+    stride *= n;
+  }
+  const two = (reduced: boolean) => {
+    const own = merged.filter((m) => m.reduced === reduced);
+    while (own.length < 2) own.push({ n: 1, stride: 0, reduced });
+    return own;
+  };
+  return { kept: two(false), reduced: two(true) };
+}
+
+/** The first pass: partial sums of x over `axes` into scratch memory. */
+function partialSums(x: Node, axes: readonly number[], target: Target) {
+  const { kept, reduced } = mergedAxes(x.shape, axes);
+  const outputs = kept[0].n * kept[1].n;
+  const positions = reduced[0].n * reduced[1].n;
+  const wanted = Math.ceil((target.cpu ? 128 : 16384) / outputs);
+  const splits = Math.max(1, Math.min(wanted, Math.ceil(positions / 4)));
+  const partial = new Scratch(outputs * splits * 16);
+  const dispatch: Dispatch = {
+    kernel: kernel("reduce", reduce),
+    bind: { x, partial },
+    uniform: {
+      ...{ outputs, splits, positions, kn1: kept[1].n, ks0: kept[0].stride, ks1: kept[1].stride },
+      ...{ rn1: reduced[1].n, rs0: reduced[0].stride, rs1: reduced[1].stride, square: 0, to: 0 },
+    },
+    groups: linear(outputs * splits),
+    flops: elements(x.shape),
+  };
+  return { partial, outputs, splits, dispatch };
+}
+
+/** Sum over axes, which are dropped from the shape. Two passes in a fixed order; padding lanes are zero and do not count. */
+const sumOp: Op<SumAttrs> = {
+  name: "sum",
+  shape([x], { axes }) {
+    if (axes.some((a) => !Number.isInteger(a) || a < 0 || a >= x.length)) {
+      refuse("sum", [x], `axes [${axes}] must lie in 0 … ${x.length - 1}`);
+    }
+    return x.filter((_, i) => !axes.includes(i));
+  },
+  lower(node, target) {
+    const [x] = node.inputs;
+    const { partial, outputs, splits, dispatch } = partialSums(x, node.attrs.axes, target);
+    if (!node.attrs.axes.includes(x.shape.length - 1)) {
+      if (splits === 1) return [{ ...dispatch, bind: { x, partial: node } }];
+      const second = {
+        kernel: kernel("sum_partials", sumPartials),
+        bind: { partial, y: node },
+        uniform: { count: outputs, splits },
+        groups: linear(outputs),
+      };
+      return [dispatch, second];
+    }
+    const row = lastBlocks(node.shape) * 4;
+    const floats = blocks(node.shape) * 4;
+    const second = {
+      kernel: kernel("sum_lanes", sumLanes),
+      bind: { partial, y: node },
+      uniform: { floats, last: node.shape.at(-1) ?? 1, row, outputs, splits },
+      groups: linear(floats),
+    };
+    return [dispatch, second];
+  },
+  backward(node, gy) {
+    const [x] = node.inputs;
+    const ones = x.shape.map((n, i) => (node.attrs.axes.includes(i) ? 1 : n));
+    return [broadcastTo(reshape(gy, ones), x.shape)];
+  },
+  rows(node, from, count, part) {
+    if (node.attrs.axes.includes(0)) refuse("sum", [node.inputs[0].shape], "the result is too large for one binding");
+    return makeNode(sumOp, [part(node.inputs[0], from, count)], node.attrs);
+  },
+  fold(node, ranges, part) {
+    const sums = ranges.map(([from, count]): Node => makeNode(sumOp, [part(node.inputs[0], from, count)], node.attrs));
+    return node.attrs.axes.includes(0) ? sums.reduce(add) : concat(sums, 0);
+  },
+};
+
+export interface ReduceOptions {
+  /** Axes to reduce; all of them when absent. Negative ones count from the end. */
+  axes?: readonly number[];
+  /** Keep reduced axes, with extent 1. */
+  keepDims?: boolean;
+}
+
+const resolve = (x: Node, axes?: readonly number[]): number[] =>
+  [...new Set((axes ?? x.shape.map((_, i) => i)).map((a) => (a < 0 ? a + x.shape.length : a)))].sort((a, b) => a - b);
+
+/** Sum over axes. @throws ShapeError */
+export function sum(x: Node | readonly Node[], options: ReduceOptions = {}): Node {
+  if (!("op" in x)) return x.reduce(add); // a list of terms
+  const axes = resolve(x, options.axes);
+  const y = axes.length || x.shape.length === 0 ? (x.shape.length ? makeNode(sumOp, [x], { axes }) : x) : x;
+  return options.keepDims
+    ? reshape(
+        y,
+        x.shape.map((n, i) => (axes.includes(i) ? 1 : n)),
+      )
+    : y;
+}
+
+/** Mean over axes. @throws ShapeError */
+export function mean(x: Node, options: ReduceOptions = {}): Node {
+  const total = sum(x, options);
+  return scale(total, elements(total.shape) / elements(x.shape));
+}
+
+/**
+ * Variance over axes with the divisor n − 1, in two passes: the mean, then the squared distances from it.
+ * @throws ShapeError if fewer than two values are reduced.
+ */
+export function variance(x: Node, options: ReduceOptions = {}): Node {
+  const axes = resolve(x, options.axes);
+  const centre = mean(x, { axes, keepDims: true });
+  const n = elements(x.shape) / elements(centre.shape);
+  if (n < 2) refuse("variance", [x.shape], `needs at least 2 values over axes [${axes}], for the divisor n − 1`);
+  return scale(sum(square(sub(x, centre)), { axes, keepDims: options.keepDims }), 1 / (n - 1));
+}
+
+/** The sum of a broadcast gradient over the axes that were stretched from `shape`. */
+export function sumTo(g: Node, shape: Shape): Node {
+  const front = g.shape.length - shape.length;
+  const axes = g.shape.map((_, i) => i).filter((i) => i < front || (shape[i - front] === 1 && g.shape[i] !== 1));
+  return axes.length ? reshape(sum(g, { axes }), shape) : reshape(g, shape);
+}

@@ -1,0 +1,25 @@
+import { UserError } from "./errors.js";
+import type { Target } from "./graph.js";
+
+/** Kernel styles of the heavy ops: the readable baseline, and the one that CPU adapters like. */
+export type Style = "baseline" | "subgroup";
+
+/**
+ * Decides which of an op's kernels runs: the one place to decide it. A measuring tuner belongs here; until it comes, the
+ * rule is the adapter's kind. `lanes` is how many vec4s of channels the subgroup's lanes would share: a subgroup kernel
+ * with most lanes idle loses to the baseline.
+ * @throws UserError if the caller forces a style that does not exist or that the adapter cannot run.
+ */
+export function chooseStyle(target: Target, op: string, lanes: number): Style {
+  const forced = target.kernels[op] ?? target.kernels["*"];
+  const able = target.subgroupSize >= 4 && target.subgroupSize <= 16;
+  if (forced === "baseline") return "baseline";
+  if (forced === "subgroup") {
+    if (!able)
+      throw new UserError(`kernels: ${op} "subgroup" needs an adapter with one subgroup size of 4 to 16 lanes`);
+    return "subgroup";
+  }
+  if (forced !== undefined)
+    throw new UserError(`kernels: ${op} has no style "${forced}"; there are baseline, subgroup`);
+  return target.cpu && able && lanes * 2 >= target.subgroupSize ? "subgroup" : "baseline";
+}
