@@ -1,0 +1,86 @@
+/** Files that are written whole or not at all. Node only. */
+import { randomBytes } from "node:crypto";
+import fs from "node:fs";
+import { dirname, join } from "node:path";
+import { UserError } from "../engine/errors.js";
+
+/**
+ * Writes a file so that a reader, or a crash at any moment, sees the old content or the new one, never a part: the
+ * bytes go to a temporary file in the same folder, are forced to the disk, and the file is renamed into place.
+ *
+ * @throws UserError naming the path, when the file system refuses; the temporary file is gone then.
+ */
+export function writeFileAtomic(path: string, content: Uint8Array | string): void {
+  const temporary = join(dirname(path), `.shibori-${randomBytes(6).toString("hex")}.tmp`);
+  let descriptor: number | undefined;
+  try {
+    descriptor = fs.openSync(temporary, "wx");
+    fs.writeFileSync(descriptor, content);
+    fs.fsyncSync(descriptor);
+    fs.closeSync(descriptor);
+    descriptor = undefined;
+    fs.renameSync(temporary, path);
+  } catch (error) {
+    // What goes wrong while tidying up must not hide what went wrong first.
+    if (descriptor !== undefined) quietly(() => fs.closeSync(descriptor as number));
+    quietly(() => fs.rmSync(temporary, { force: true }));
+    throw fileError("write", path, error);
+  }
+  syncFolder(dirname(path));
+}
+
+/**
+ * Creates a folder and its parents; does nothing where it already stands.
+ *
+ * @throws UserError naming the path, when the file system refuses or a file stands in the way.
+ */
+export function ensureDir(path: string): void {
+  try {
+    fs.mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw fileError("create the folder", path, error);
+  }
+}
+
+const REASONS: Record<string, string> = {
+  EACCES: "permission denied; choose another place or change its permissions",
+  EPERM: "the operation is not permitted there; choose another place",
+  ENOENT: "a part of the path does not exist; check its spelling",
+  ENOTDIR: "a part of the path is a file, not a folder",
+  EISDIR: "it is a folder, not a file",
+  EEXIST: "a file of that name is in the way",
+  ENOSPC: "the disk is full; free some space and try again",
+  EDQUOT: "the disk quota is used up; free some space and try again",
+  EROFS: "the file system is read-only; choose another place",
+  ENAMETOOLONG: "the name is too long",
+};
+
+/**
+ * Turns what node:fs threw into one clear line, "cannot <action> <path>: <reason>". Anything that is not a system
+ * error (a fault of this project) comes back unchanged, to be thrown on.
+ */
+export function fileError(action: string, path: string, error: unknown): unknown {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  if (!(error instanceof Error) || code === undefined || !("syscall" in error)) return error;
+  return new UserError(`cannot ${action} ${path}: ${REASONS[code] ?? `the system says ${code}`}`);
+}
+
+/** Makes the rename itself durable. Not every system can open or sync a folder; the file is in place either way. */
+function syncFolder(folder: string): void {
+  quietly(() => {
+    const descriptor = fs.openSync(folder, "r");
+    try {
+      fs.fsyncSync(descriptor);
+    } finally {
+      fs.closeSync(descriptor);
+    }
+  });
+}
+
+function quietly(attempt: () => void): void {
+  try {
+    attempt();
+  } catch {
+    return;
+  }
+}
