@@ -1,0 +1,105 @@
+import { join } from "node:path";
+import { Command, Option } from "commander";
+import { UserError } from "../engine/errors.js";
+import { compile } from "../engine/program.js";
+import { SIDES } from "../faceswap/architecture.js";
+import { drawAvatars, poses, SIZES } from "../faceswap/avatars.js";
+import { PAIRS, type PairName, pairNamed } from "../faceswap/identities.js";
+import { type Background, POSE_KINDS, type PoseKind } from "../faceswap/poses.js";
+import { adapterLine, openGpu } from "../platform/node.js";
+import { ensureDir, writeFileAtomic } from "../storage/files.js";
+import { encodePng, type Picture } from "../storage/images.js";
+import { montage } from "../storage/montage.js";
+import { AVATARS_FILE, type AvatarsFile } from "./avatarsFile.js";
+import { adapterOption, wholeNumber } from "./options.js";
+import { toPictures } from "./previews.js";
+
+interface Options {
+  pair: PairName;
+  count: number;
+  size: number;
+  poses: PoseKind;
+  background: Background;
+  seed: number;
+  out: string;
+  adapter?: string;
+}
+
+const COLUMNS = 8;
+
+export function avatarsCommand(): Command {
+  return new Command("avatars")
+    .description("Draws avatars: a labelled sheet of both identities in the same poses, or a folder of PNGs of each.")
+    .addOption(new Option("--pair <name>", "which two identities").choices(Object.keys(PAIRS)).default("mild"))
+    .option("--count <n>", "pictures of each identity", wholeNumber(1), 24)
+    .option("--size <pixels>", `width and height, ${SIZES.least} to ${SIZES.most}`, wholeNumber(1), 128)
+    .addOption(new Option("--poses <kind>", "how they turn, look and smile").choices(POSE_KINDS).default("demo"))
+    .addOption(new Option("--background <kind>", "behind them").choices(["plain", "random"]).default("plain"))
+    .option("--seed <n>", "other poses", wholeNumber(0), 0)
+    .requiredOption("-o, --out <path>", "a sheet (FILE.png), or a folder (DIR/) to fill with DIR/src and DIR/dst")
+    .addOption(adapterOption())
+    .addHelpText(
+      "after",
+      "\nExamples:\n  shibori avatars --pair mild --count 24 -o sheet.png\n  shibori avatars --pair hue --count 500 --size 64 -o faces/",
+    )
+    .action(draw);
+}
+
+async function draw(options: Options): Promise<void> {
+  const { pair: name, count, size, seed, out } = options;
+  if (size < SIZES.least || size > SIZES.most) {
+    throw new UserError(`--size ${size}: avatars are drawn from ${SIZES.least} to ${SIZES.most} pixels`);
+  }
+  const sheet = /\.png$/i.test(out);
+  const pair = pairNamed(name);
+  const batch = Math.min(16, count);
+  const gpu = await openGpu({ adapter: options.adapter });
+  console.error(adapterLine(gpu));
+  const program = await compile(
+    gpu,
+    () => {
+      const kind = { batch, background: options.background };
+      const src = poses(options.poses, kind);
+      // A sheet compares the identities; training folders must not hold pairs, which real pictures never do.
+      const dst = sheet ? src : poses(options.poses, kind);
+      return { src: drawAvatars(pair.src, src, size), dst: drawAvatars(pair.dst, dst, size) };
+    },
+    { seed },
+  );
+  const folder = (side: string) => join(out, side);
+  if (!sheet) for (const side of SIDES) ensureDir(folder(side));
+  const drawn: Record<string, Picture[]> = { src: [], dst: [] };
+  const digits = Math.max(4, String(count - 1).length);
+  for (let at = 0; at < count; at += batch) {
+    await program.run();
+    for (const side of SIDES) {
+      const pictures = toPictures({ data: await program.read(side), length: size * size * 3 }).slice(0, count - at);
+      if (sheet) drawn[side].push(...pictures);
+      else {
+        pictures.forEach((picture, i) => {
+          const file = `${String(at + i).padStart(digits, "0")}.png`;
+          writeFileAtomic(join(folder(side), file), encodePng(picture));
+        });
+      }
+    }
+  }
+  gpu.destroy();
+  if (!sheet) {
+    const { poses: kind, background } = options;
+    const about: AvatarsFile = { pair: name, poses: kind, background, size, seed, count };
+    writeFileAtomic(join(out, AVATARS_FILE), `${JSON.stringify(about, null, 2)}\n`);
+    console.log(`wrote ${count} pictures of each identity to ${folder("src")} and ${folder("dst")}`);
+    return;
+  }
+  const rows: Picture[][] = [];
+  const rowLabels: string[] = [];
+  for (let at = 0; at < count; at += COLUMNS) {
+    for (const side of SIDES) {
+      rows.push(drawn[side].slice(at, at + COLUMNS));
+      rowLabels.push(side);
+    }
+  }
+  const title = `pair ${name}, ${options.poses} poses, ${size} px, seed ${seed}`;
+  writeFileAtomic(out, encodePng(montage(rows, { rowLabels, title })));
+  console.log(`wrote ${out}: ${count} poses of ${SIDES.join(" and ")}`);
+}

@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from "commander";
+import { GpuError, UserError } from "../engine/errors.js";
+import { avatarsCommand } from "./avatars.js";
+import { doctorCommand } from "./doctor.js";
+import { swapCommand } from "./swap.js";
+import { trainCommand } from "./train.js";
+
+const program = new Command("shibori")
+  .description("Trains face-swap autoencoders in WGSL kernels, and measures whether they swap.")
+  .configureHelp({ helpWidth: 110 })
+  .showHelpAfterError("(add --help for the options)");
+for (const command of [trainCommand(), swapCommand(), avatarsCommand(), doctorCommand()]) {
+  program.addCommand(command.copyInheritedSettings(program));
+}
+program.addHelpText(
+  "after",
+  "\nEnvironment: SHIBORI_ADAPTER (as --adapter), SHIBORI_CACHE (where the embedded driver is unpacked)," +
+    "\n             SHIBORI_VERBOSE=1 (show the drivers' own messages).",
+);
+
+/** Exit codes: 0 done, 1 the machine failed, 2 the caller's mistake. */
+async function main(): Promise<number> {
+  for (const command of [program, ...program.commands]) command.exitOverride();
+  try {
+    await program.parseAsync();
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed its message
+    if (error instanceof UserError || error instanceof GpuError) {
+      console.error(`shibori: ${error.message}`);
+      return error instanceof UserError ? 2 : 1;
+    }
+    throw error;
+  }
+}
+
+process.exitCode = await main();
+// An open device does not keep node alive, but a pending promise of its queue may.
+process.stdout.write("", () => process.exit());

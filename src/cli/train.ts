@@ -1,0 +1,146 @@
+import { Command, Option } from "commander";
+import { UserError } from "../engine/errors.js";
+import type { Gpu } from "../engine/gpu.js";
+import { type Autoencoder, autoencoder, codeLength, mapSizes } from "../faceswap/architecture.js";
+import { PAIRS, type PairName } from "../faceswap/identities.js";
+import { LATENT_STATISTICS, type LatentStatistics } from "../faceswap/losses.js";
+import { POSE_KINDS, type PoseKind } from "../faceswap/poses.js";
+import { checkConfig, PRESETS, presetNamed, type TrainingConfig } from "../faceswap/presets.js";
+import { compileTraining } from "../faceswap/training.js";
+import { adapterLine, openGpu } from "../platform/node.js";
+import { RUN_FILES, RunFolder } from "../storage/runFolder.js";
+import { type Judge, judgeOf, loadFaces } from "./judge.js";
+import { adapterOption, numberFromZero, positiveNumber, wholeNumber } from "./options.js";
+import { Progress } from "./progress.js";
+
+interface Options {
+  preset: string;
+  src?: string;
+  dst?: string;
+  out: string;
+  overwrite: boolean;
+  steps?: number;
+  batch?: number;
+  lr?: number;
+  seed?: number;
+  pair?: PairName;
+  poses?: PoseKind;
+  latent?: LatentStatistics;
+  latentWeight?: number;
+  adapter?: string;
+}
+
+const presetList = Object.entries(PRESETS).map(([name, { description }]) => `  ${name.padEnd(18)} ${description}`);
+
+export function trainCommand(): Command {
+  return new Command("train")
+    .description("Trains a shared encoder and a decoder per identity, and measures whether the swap works.")
+    .addOption(new Option("--preset <name>", "recipe, see below").default("avatar-64"))
+    .option("--src <dir>", "folder of PNGs of the source identity (with --dst; else avatars are drawn)")
+    .option("--dst <dir>", "folder of PNGs of the target identity")
+    .requiredOption("--out <dir>", "folder for the run's results")
+    .option("--overwrite", "replace the run that the folder holds", false)
+    .option("--steps <n>", "training steps", wholeNumber(1))
+    .option("--batch <n>", "pictures per identity and step, at least 2", wholeNumber(1))
+    .option("--lr <rate>", "learning rate after warm-up", positiveNumber)
+    .option("--seed <n>", "initial weights and poses", wholeNumber(0))
+    .addOption(new Option("--pair <name>", "which two avatars").choices(Object.keys(PAIRS)))
+    .addOption(new Option("--poses <kind>", "how the avatars turn, look and smile").choices(POSE_KINDS))
+    .addOption(new Option("--latent <kind>", "statistics of the latent loss").choices(LATENT_STATISTICS))
+    .option("--latent-weight <n>", "weight of the latent loss", numberFromZero)
+    .addOption(adapterOption())
+    .addHelpText(
+      "after",
+      `\nPresets:\n${presetList.join("\n")}\n\nExamples:\n  shibori train --preset avatar-64 --out runs/demo` +
+        "\n  shibori train --preset avatar-64-naive --out runs/trap\n" +
+        "  shibori train --src faces/src --dst faces/dst --out runs/mine",
+    )
+    .action(train);
+}
+
+function configOf(options: Options): TrainingConfig {
+  const { description: _, ...preset } = presetNamed(options.preset);
+  const { steps, batch, lr: rate, seed, pair, poses, latent: latentStatistics, latentWeight } = options;
+  const given = { steps, batch, rate, seed, pair, poses, latentStatistics, latentWeight };
+  const config = { ...preset, ...Object.fromEntries(Object.entries(given).filter(([, v]) => v !== undefined)) };
+  checkConfig(config);
+  return config;
+}
+
+async function train(options: Options): Promise<void> {
+  let config = configOf(options);
+  if (!options.src !== !options.dst) throw new UserError("give both --src and --dst, or neither");
+  if (options.src && (options.pair || options.poses)) {
+    throw new UserError("--pair and --poses choose avatars; with --src and --dst the pictures decide");
+  }
+  const faces = options.src && options.dst ? loadFaces(options.src, options.dst, config.architecture.size) : undefined;
+  if (faces?.about) config = { ...config, pair: faces.about.pair, poses: faces.about.poses };
+  const folder = RunFolder.create(options.out, options);
+  const gpu = await openGpu({ adapter: options.adapter });
+  console.log(adapterLine(gpu));
+  folder.writeConfig({
+    preset: options.preset,
+    ...config,
+    ...(faces ? { src: options.src, dst: options.dst } : {}),
+    adapter: { kind: gpu.kind, name: gpu.name, driver: gpu.adapter.info.description },
+  });
+
+  const begin = performance.now();
+  const model = autoencoder(config.architecture, config.seed);
+  const program = await compileTraining(gpu, model, config, faces?.training);
+  const judge = await judgeOf(gpu, model, config, faces);
+  const { size } = config.architecture;
+  const grid = mapSizes(config.architecture).at(-1);
+  const code = config.architecture.dense ?? `${grid}×${grid}×${config.architecture.code}`;
+  console.log(
+    `network: ${size}×${size}×3 → code ${code} (${codeLength(config.architecture)} numbers), ` +
+      `${model.parameters.count.toLocaleString("en")} parameters; ${(program.flops / 1e9).toFixed(3)} GFLOP and ` +
+      `${program.dispatches} dispatches a step; compiled in ${((performance.now() - begin) / 1e3).toFixed(1)} s`,
+  );
+
+  const progress = new Progress(config.steps, config.batch * 2);
+  const look = new Set(Array.from({ length: 10 }, (_, i) => Math.round(((i + 1) * config.steps) / 10)));
+  const glance = Math.max(1, Math.round(config.steps / 30));
+  const drain = async () => {
+    const { first, values } = await program.history();
+    const { loss } = values;
+    const lines = Array.from(loss, (_, i) => ({
+      step: first + i,
+      ...Object.fromEntries(Object.entries(values).map(([name, list]) => [name, list[i]])),
+    }));
+    folder.appendMetrics(lines);
+    const last = lines.at(-1);
+    if (last) progress.report(last as Parameters<Progress["report"]>[0]);
+  };
+  for (let step = 1; step <= config.steps; step++) {
+    await program.run();
+    const final = step === config.steps;
+    if (step % Math.max(1, Math.min(glance, 100)) === 0 || final) await drain();
+    if ((step % glance === 0 || look.has(step)) && !final) {
+      const { t, line } = await judge.glance();
+      progress.t = t;
+      folder.appendMetrics([{ step, measures: line }]);
+    }
+    if (look.has(step) && !final) await save(folder, gpu, model, judge, step);
+  }
+  const verdict = await judge.verdict();
+  progress.stop();
+  folder.appendMetrics([{ step: config.steps, final: verdict.line }]);
+  await save(folder, gpu, model, judge, config.steps);
+  const seconds = (performance.now() - begin) / 1e3;
+  console.log(
+    `trained ${config.steps} steps in ${(seconds / 60).toFixed(1)} minutes; ` +
+      `${folder.file(RUN_FILES.previews)}, ${RUN_FILES.metrics} and ${RUN_FILES.checkpoint} are in ${folder.path}`,
+  );
+  console.log(verdict.text);
+  gpu.destroy();
+}
+
+async function save(folder: RunFolder, gpu: Gpu, model: Autoencoder, judge: Judge, step: number): Promise<void> {
+  await judge.writePreview(folder.file(RUN_FILES.previews, `${String(step).padStart(6, "0")}.png`), step);
+  const { parameters } = model;
+  const shapes = new Map(parameters.nodes.map(({ attrs }) => [attrs.name, attrs.shape]));
+  const states = new Map<string, Map<string, Float32Array>>();
+  for (const state of ["values", "m", "v"]) states.set(state, await parameters.read(gpu, state));
+  folder.writeCheckpoint({ shapes, states }, step);
+}
