@@ -4,7 +4,12 @@
 //   w ← w·(1 − rate·decay) − rate · (m / (1−β1ᵗ)) / (√(v / (1−β2ᵗ)) + ε),   t = the step, from 1
 // scale is the clipping factor, rate the learning rate: both scalars computed on the GPU. One invocation: one vec4.
 // Padding lanes stay zero: their g, m, v and w are zero. Bytes: 7·16 per vec4.
-struct P { count: u32, beta1: f32, beta2: f32, logBeta1: f32, logBeta2: f32, epsilon: f32, decay: f32 }
+// rest1 = 1 − β1 and rest2 = 1 − β2 come rounded once: 1 − f32(.999) would be off by 1e-5.
+struct P {
+  count: u32,
+  beta1: f32, beta2: f32, rest1: f32, rest2: f32, logBeta1: f32, logBeta2: f32,
+  epsilon: f32, decay: f32,
+}
 struct Clock { step: u32, seedLow: u32, seedHigh: u32 }
 @group(0) @binding(0) var<storage, read> clock: Clock;
 @group(0) @binding(1) var<storage, read> rate: array<vec4f>;
@@ -28,8 +33,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let t = f32(clock.step);
   let lr = rate[0].x;
   let gi = g[i] * scale[0].x;
-  let mi = p.beta1 * m[i] + (1.0 - p.beta1) * gi;
-  let vi = p.beta2 * v[i] + (1.0 - p.beta2) * gi * gi;
+  let mi = p.beta1 * m[i] + p.rest1 * gi;
+  let vi = p.beta2 * v[i] + p.rest2 * gi * gi;
   m[i] = mi;
   v[i] = vi;
   let mHat = mi / oneMinusExp(t * p.logBeta1);

@@ -14,7 +14,7 @@ struct P {
   h: u32, w: u32, ci: u32, ci4: u32,
   oh: u32, ow: u32, co: u32, co4: u32,
   kh: u32, kw: u32, stride: u32, padTop: u32, padLeft: u32,
-  pixels: u32, alpha: f32,
+  pixels: u32, weights: u32, alpha: f32,
 }
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
@@ -25,7 +25,7 @@ struct P {
 fn activate(v: vec4f) -> vec4f {
   if (ACTIVATION == 1) { return select(v * p.alpha, v, v > vec4f()); }
   if (ACTIVATION == 2) { return 1.0 / (1.0 + exp(-v)); }
-  if (ACTIVATION == 3) { return tanh(v); }
+  if (ACTIVATION == 3) { return tanh(clamp(v, vec4f(-10.0), vec4f(10.0))); } // as the op tanh
   return v;
 }
 
@@ -47,6 +47,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
     x0[i] = i32((m % p.ow) * p.stride) - i32(p.padLeft);
     acc[i] = vec4f();
   }
+  let last = p.weights - 1u;
   for (var ky = 0u; ky < p.kh; ky++) {
     for (var kx = 0u; kx < p.kw; kx++) {
       var at: array<u32, PIXELS>; // unroll
@@ -61,9 +62,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
       for (var c = 0u; c < p.ci4; c++) {
         let row = tap + c * 4u * p.co4;
         let w0 = w[row];
-        let w1 = w[row + p.co4];
-        let w2 = w[row + 2u * p.co4];
-        let w3 = w[row + 3u * p.co4];
+        let w1 = w[min(row + p.co4, last)];
+        let w2 = w[min(row + 2u * p.co4, last)];
+        let w3 = w[min(row + 3u * p.co4, last)];
         for (var i = 0u; i < PIXELS; i++) { // unroll
           let a = select(vec4f(), x[at[i] + c], inside[i]);
           acc[i] = fma(vec4f(a.x), w0, fma(vec4f(a.y), w1, fma(vec4f(a.z), w2, fma(vec4f(a.w), w3, acc[i]))));

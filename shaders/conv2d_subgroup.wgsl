@@ -1,12 +1,11 @@
 // y = activation(conv2d(x, w) + b), as conv2d.wgsl (formula, layouts, uniform), in the style that CPU adapters like: a
 // memory load costs them ten FMAs, a broadcast within the subgroup almost nothing.
-// One subgroup: PIXELS consecutive output pixels × SG·BLOCKS vec4s of output channels. A lane owns BLOCKS vec4s of
-// channels; for every four input channels it loads PIXELS/SG of the input vec4s and 4·BLOCKS weight vec4s, and the
-// subgroup hands the inputs round: PIXELS·BLOCKS·4 vec4 FMAs for PIXELS/SG + 4·BLOCKS loads. Workgroup = one subgroup.
+// One subgroup: PIXELS consecutive output pixels × SG vec4s of output channels. A lane owns one vec4 of channels; for
+// every four input channels it loads PIXELS/SG of the input vec4s and 4 weight vec4s, and the subgroup hands the inputs
+// round: 4·PIXELS vec4 FMAs for PIXELS/SG + 4 loads. Workgroup = one subgroup.
 enable subgroups;
 const SG: u32 = 8;
 const PIXELS: u32 = 16;
-const BLOCKS: u32 = 1;
 const BIAS: u32 = 1;
 const ACTIVATION: u32 = 0; // 0 none, 1 leaky ReLU (ReLU: alpha = 0), 2 sigmoid, 3 tanh
 
@@ -14,7 +13,7 @@ struct P {
   h: u32, w: u32, ci: u32, ci4: u32,
   oh: u32, ow: u32, co: u32, co4: u32,
   kh: u32, kw: u32, stride: u32, padTop: u32, padLeft: u32,
-  pixels: u32, alpha: f32,
+  pixels: u32, weights: u32, alpha: f32,
 }
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
@@ -25,14 +24,14 @@ struct P {
 fn activate(v: vec4f) -> vec4f {
   if (ACTIVATION == 1) { return select(v * p.alpha, v, v > vec4f()); }
   if (ACTIVATION == 2) { return 1.0 / (1.0 + exp(-v)); }
-  if (ACTIVATION == 3) { return tanh(v); }
+  if (ACTIVATION == 3) { return tanh(clamp(v, vec4f(-10.0), vec4f(10.0))); } // as the op tanh
   return v;
 }
 
 @compute @workgroup_size(SG)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
   // Lanes beyond the channels compute the last block once more (they still load and broadcast) and do not store.
-  let o0 = wg.y * SG * BLOCKS + lane;
+  let o0 = wg.y * SG + lane;
   let m0 = (wg.x + wg.z * count.x) * PIXELS;
 
   var n: array<u32, PIXELS / SG>; // unroll
@@ -45,14 +44,12 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
     y0[j] = select(i32((row % p.oh) * p.stride) - i32(p.padTop), -65536, m >= p.pixels);
     x0[j] = i32((m % p.ow) * p.stride) - i32(p.padLeft);
   }
-  var o: array<u32, BLOCKS>; // unroll
-  for (var k = 0u; k < BLOCKS; k++) { // unroll
-    o[k] = min(o0 + k * SG, p.co4 - 1u);
-  }
-  var acc: array<vec4f, PIXELS * BLOCKS>; // unroll
-  for (var i = 0u; i < PIXELS * BLOCKS; i++) { // unroll
+  let o = min(o0, p.co4 - 1u);
+  var acc: array<vec4f, PIXELS>; // unroll
+  for (var i = 0u; i < PIXELS; i++) { // unroll
     acc[i] = vec4f();
   }
+  let last = p.weights - 1u;
   for (var ky = 0u; ky < p.kh; ky++) {
     for (var kx = 0u; kx < p.kw; kx++) {
       var at: array<u32, PIXELS / SG>; // unroll
@@ -70,27 +67,23 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
         for (var j = 0u; j < PIXELS / SG; j++) { // unroll
           v[j] = select(vec4f(), x[at[j] + c], inside[j]);
         }
-        for (var k = 0u; k < BLOCKS; k++) { // unroll
-          let w0 = w[row + o[k]];
-          let w1 = w[row + p.co4 + o[k]];
-          let w2 = w[row + 2u * p.co4 + o[k]];
-          let w3 = w[row + 3u * p.co4 + o[k]];
-          for (var i = 0u; i < PIXELS; i++) { // unroll
-            let a = subgroupShuffle(v[i / SG], i % SG);
-            acc[k * PIXELS + i] = fma(vec4f(a.x), w0, fma(vec4f(a.y), w1, fma(vec4f(a.z), w2, fma(vec4f(a.w), w3, acc[k * PIXELS + i]))));
-          }
+        let w0 = w[row + o];
+        let w1 = w[min(row + p.co4 + o, last)];
+        let w2 = w[min(row + 2u * p.co4 + o, last)];
+        let w3 = w[min(row + 3u * p.co4 + o, last)];
+        for (var i = 0u; i < PIXELS; i++) { // unroll
+          let a = subgroupShuffle(v[i / SG], i % SG);
+          acc[i] = fma(vec4f(a.x), w0, fma(vec4f(a.y), w1, fma(vec4f(a.z), w2, fma(vec4f(a.w), w3, acc[i]))));
         }
       }
     }
   }
-  for (var k = 0u; k < BLOCKS; k++) { // unroll
-    if (o0 + k * SG < p.co4) {
-      var bias = vec4f();
-      if (BIAS == 1) { bias = b[o[k]]; }
-      let keep = vec4u(0, 1, 2, 3) + o[k] * 4u < vec4u(p.co);
-      for (var i = 0u; i < PIXELS; i++) { // unroll
-        if (m0 + i < p.pixels) { y[(m0 + i) * p.co4 + o[k]] = select(vec4f(), activate(acc[k * PIXELS + i] + bias), keep); }
-      }
+  if (o0 < p.co4) {
+    var bias = vec4f();
+    if (BIAS == 1) { bias = b[o]; }
+    let keep = vec4u(0, 1, 2, 3) + o * 4u < vec4u(p.co);
+    for (var i = 0u; i < PIXELS; i++) { // unroll
+      if (m0 + i < p.pixels) { y[(m0 + i) * p.co4 + o] = select(vec4f(), activate(acc[i] + bias), keep); }
     }
   }
 }

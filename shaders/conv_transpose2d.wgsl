@@ -14,7 +14,7 @@ struct P {
   h: u32, w: u32, ci4: u32,
   oh: u32, ow: u32, co: u32, co4: u32,
   kh: u32, kw: u32, stride: u32, padTop: u32, padLeft: u32,
-  batch: u32, alpha: f32,
+  batch: u32, weights: u32, alpha: f32,
 }
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
@@ -25,7 +25,7 @@ struct P {
 fn activate(v: vec4f) -> vec4f {
   if (ACTIVATION == 1) { return select(v * p.alpha, v, v > vec4f()); }
   if (ACTIVATION == 2) { return 1.0 / (1.0 + exp(-v)); }
-  if (ACTIVATION == 3) { return tanh(v); }
+  if (ACTIVATION == 3) { return tanh(clamp(v, vec4f(-10.0), vec4f(10.0))); } // as the op tanh
   return v;
 }
 
@@ -62,6 +62,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
     to[i] = ((image * p.oh + oy) * p.ow + ox) * p.co4 + o;
     acc[i] = vec4f();
   }
+  let last = p.weights - 1u;
   for (var ky = ky0; ky < p.kh; ky += p.stride) {
     for (var kx = kx0; kx < p.kw; kx += p.stride) {
       var at: array<u32, PIXELS>; // unroll
@@ -75,13 +76,18 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
       let tap = ((ky * p.kw + kx) * p.co + o * 4u) * p.ci4;
       for (var c = 0u; c < p.ci4; c++) {
         let row = tap + c;
-        let w0 = w[row];
-        let w1 = w[row + p.ci4];
-        let w2 = w[row + 2u * p.ci4];
-        let w3 = w[row + 3u * p.ci4];
+        let r0 = w[row];
+        let r1 = w[min(row + p.ci4, last)];
+        let r2 = w[min(row + 2u * p.ci4, last)];
+        let r3 = w[min(row + 3u * p.ci4, last)];
+        // Turned so that the four outputs lie in one vec4.
+        let w0 = vec4f(r0.x, r1.x, r2.x, r3.x);
+        let w1 = vec4f(r0.y, r1.y, r2.y, r3.y);
+        let w2 = vec4f(r0.z, r1.z, r2.z, r3.z);
+        let w3 = vec4f(r0.w, r1.w, r2.w, r3.w);
         for (var i = 0u; i < PIXELS; i++) { // unroll
           let a = select(vec4f(), x[at[i] + c], inside[i]);
-          acc[i] += vec4f(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3));
+          acc[i] = fma(vec4f(a.x), w0, fma(vec4f(a.y), w1, fma(vec4f(a.z), w2, fma(vec4f(a.w), w3, acc[i]))));
         }
       }
     }

@@ -1,11 +1,10 @@
 // y = activation(convTranspose2d(x, w) + b), as conv_transpose2d.wgsl (formula, layouts, phases, uniform), in the style
 // that CPU adapters like (see conv2d_subgroup.wgsl).
-// One subgroup: PIXELS pixels of one phase × SG·BLOCKS vec4s of output channels. A lane owns BLOCKS vec4s of channels, so
-// 4·BLOCKS weight rows; inputs are loaded once by the subgroup and handed round.
+// One subgroup: PIXELS pixels of one phase × SG vec4s of output channels. A lane owns one vec4 of channels, so four
+// weight rows; inputs are loaded once by the subgroup and handed round.
 enable subgroups;
 const SG: u32 = 8;
 const PIXELS: u32 = 16;
-const BLOCKS: u32 = 1;
 const BIAS: u32 = 1;
 const ACTIVATION: u32 = 0; // 0 none, 1 leaky ReLU (ReLU: alpha = 0), 2 sigmoid, 3 tanh
 
@@ -13,7 +12,7 @@ struct P {
   h: u32, w: u32, ci4: u32,
   oh: u32, ow: u32, co: u32, co4: u32,
   kh: u32, kw: u32, stride: u32, padTop: u32, padLeft: u32,
-  batch: u32, alpha: f32,
+  batch: u32, weights: u32, alpha: f32,
 }
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
@@ -24,7 +23,7 @@ struct P {
 fn activate(v: vec4f) -> vec4f {
   if (ACTIVATION == 1) { return select(v * p.alpha, v, v > vec4f()); }
   if (ACTIVATION == 2) { return 1.0 / (1.0 + exp(-v)); }
-  if (ACTIVATION == 3) { return tanh(v); }
+  if (ACTIVATION == 3) { return tanh(clamp(v, vec4f(-10.0), vec4f(10.0))); } // as the op tanh
   return v;
 }
 
@@ -36,8 +35,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
   let qh = (p.oh - phaseY + p.stride - 1u) / p.stride;
   let qw = (p.ow - phaseX + p.stride - 1u) / p.stride;
   let pixels = p.batch * qh * qw;
-  let channelGroups = (p.co4 + SG * BLOCKS - 1u) / (SG * BLOCKS);
-  let o0 = wg.y % channelGroups * SG * BLOCKS + lane;
+  let channelGroups = (p.co4 + SG - 1u) / (SG);
+  let o0 = wg.y % channelGroups * SG + lane;
   let m0 = (wg.x + wg.y / channelGroups * count.x) * PIXELS;
   if (m0 >= pixels) { return; }
 
@@ -53,14 +52,12 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
     y0[j] = select(i32((row % qh * p.stride + phaseY + p.padTop) / p.stride), -65536, m >= pixels);
     x0[j] = i32((m % qw * p.stride + phaseX + p.padLeft) / p.stride);
   }
-  var o: array<u32, BLOCKS>; // unroll
-  for (var k = 0u; k < BLOCKS; k++) { // unroll
-    o[k] = min(o0 + k * SG, p.co4 - 1u);
-  }
-  var acc: array<vec4f, PIXELS * BLOCKS>; // unroll
-  for (var i = 0u; i < PIXELS * BLOCKS; i++) { // unroll
+  let o = min(o0, p.co4 - 1u);
+  var acc: array<vec4f, PIXELS>; // unroll
+  for (var i = 0u; i < PIXELS; i++) { // unroll
     acc[i] = vec4f();
   }
+  let last = p.weights - 1u;
   for (var ky = ky0; ky < p.kh; ky += p.stride) {
     for (var kx = kx0; kx < p.kw; kx += p.stride) {
       var at: array<u32, PIXELS / SG>; // unroll
@@ -77,32 +74,33 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
         for (var j = 0u; j < PIXELS / SG; j++) { // unroll
           v[j] = select(vec4f(), x[at[j] + c], inside[j]);
         }
-        for (var k = 0u; k < BLOCKS; k++) { // unroll
-          let row = (tap + o[k] * 4u) * p.ci4 + c;
-          let w0 = w[row];
-          let w1 = w[row + p.ci4];
-          let w2 = w[row + 2u * p.ci4];
-          let w3 = w[row + 3u * p.ci4];
-          for (var i = 0u; i < PIXELS; i++) { // unroll
-            let a = subgroupShuffle(v[i / SG], i % SG);
-            acc[k * PIXELS + i] += vec4f(dot(a, w0), dot(a, w1), dot(a, w2), dot(a, w3));
-          }
+        let row = (tap + o * 4u) * p.ci4 + c;
+        let r0 = w[row];
+        let r1 = w[min(row + p.ci4, last)];
+        let r2 = w[min(row + 2u * p.ci4, last)];
+        let r3 = w[min(row + 3u * p.ci4, last)];
+        // Turned so that the four outputs lie in one vec4.
+        let w0 = vec4f(r0.x, r1.x, r2.x, r3.x);
+        let w1 = vec4f(r0.y, r1.y, r2.y, r3.y);
+        let w2 = vec4f(r0.z, r1.z, r2.z, r3.z);
+        let w3 = vec4f(r0.w, r1.w, r2.w, r3.w);
+        for (var i = 0u; i < PIXELS; i++) { // unroll
+          let a = subgroupShuffle(v[i / SG], i % SG);
+          acc[i] = fma(vec4f(a.x), w0, fma(vec4f(a.y), w1, fma(vec4f(a.z), w2, fma(vec4f(a.w), w3, acc[i]))));
         }
       }
     }
   }
-  for (var k = 0u; k < BLOCKS; k++) { // unroll
-    if (o0 + k * SG < p.co4) {
-      var bias = vec4f();
-      if (BIAS == 1) { bias = b[o[k]]; }
-      let keep = vec4u(0, 1, 2, 3) + o[k] * 4u < vec4u(p.co);
-      for (var i = 0u; i < PIXELS; i++) { // unroll
-        let m = m0 + i;
-        if (m < pixels) {
-          let row = m / qw;
-          let pixel = (row / qh * p.oh + row % qh * p.stride + phaseY) * p.ow + m % qw * p.stride + phaseX;
-          y[pixel * p.co4 + o[k]] = select(vec4f(), activate(acc[k * PIXELS + i] + bias), keep);
-        }
+  if (o0 < p.co4) {
+    var bias = vec4f();
+    if (BIAS == 1) { bias = b[o]; }
+    let keep = vec4u(0, 1, 2, 3) + o * 4u < vec4u(p.co);
+    for (var i = 0u; i < PIXELS; i++) { // unroll
+      let m = m0 + i;
+      if (m < pixels) {
+        let row = m / qw;
+        let pixel = (row / qh * p.oh + row % qh * p.stride + phaseY) * p.ow + m % qw * p.stride + phaseX;
+        y[pixel * p.co4 + o] = select(vec4f(), activate(acc[i] + bias), keep);
       }
     }
   }

@@ -1,5 +1,5 @@
 // The learning rate of this step: linear warm-up, then constant, then linear or cosine decay to floor·peak.
-//   t = step − 1 completed steps of `total`; warm-up: peak·step / warmup; decay over steps decayFrom … total.
+//   warm-up: peak·step / warmup; decay over steps decayFrom … total; steps count from 1.
 // One invocation.
 struct P { peak: f32, warmup: f32, decayFrom: f32, total: f32, floor: f32, shape: u32 } // shape: 0 constant, 1 linear, 2 cosine
 struct Clock { step: u32, seedLow: u32, seedHigh: u32 }

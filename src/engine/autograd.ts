@@ -21,7 +21,7 @@ export function gradients(loss: Node, wanted: Iterable<Node>): Node[] {
   const gradient = new Map<Node, Node>([[loss, constant([1], [])]]);
   for (const node of order.reverse()) {
     const gy = gradient.get(node);
-    if (!gy || !onPath.has(node) || !node.inputs.length) continue;
+    if (!gy || !node.inputs.some((x) => onPath.has(x))) continue;
     if (!node.op.backward) throw new ShapeError(`gradients: ${node.op.name} has no gradient`);
     node.op.backward(node, gy).forEach((gx, i) => {
       const x = node.inputs[i];

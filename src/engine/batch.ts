@@ -1,13 +1,14 @@
 import { UserError } from "./errors.js";
-import { aliasRoot, makeNode, type Node, type Part } from "./graph.js";
-import { slice } from "./ops/region.js";
+import { aliasRoot, makeNode, type Node, type Part, topological } from "./graph.js";
+import { concat, slice } from "./ops/region.js";
 import { copy } from "./ops/reshape.js";
 import { bytes, format } from "./shape.js";
 
 /**
  * Rewrites a graph so that no tensor exceeds `limit` bytes, one storage binding: a larger tensor is computed in ranges of
  * its first axis, the batch, each a node of its own. Ops say how they are cut (`rows`) and how small results come
- * from a cut input (`fold`: a weight gradient is the sum over the ranges). Runs after autograd, so it cuts gradients too.
+ * from a cut input (`fold`: a weight gradient is the sum over the ranges; without it the rows are put together). Runs
+ * after autograd, so it cuts gradients too.
  * @returns for each output the nodes that hold it, one after the other along the batch
  * @throws UserError naming the tensor and the largest batch that fits, where an op cannot be cut
  */
@@ -15,29 +16,25 @@ export function fitBatches(outputs: readonly Node[], limit: number): Node[][] {
   const tooLarge = (node: Node) => bytes(node.shape) > limit && node.op.kind !== "pack" && node.op.kind !== "effect";
   const largest = (node: Node) => Math.floor(limit / bytes([1, ...node.shape.slice(1)]));
   const refuse = (node: Node, why: string): never => {
-    const need = `${node.op.name} of shape ${format(node.shape)} needs ${bytes(node.shape)} bytes`;
-    const fits = node.shape.length > 1 ? `; the largest batch that fits is ${largest(node)}` : "";
+    const { name } = node.attrs as { name?: string };
+    const what = name ? `${node.op.name} "${name}"` : node.op.name;
+    const need = `${what} of shape ${format(node.shape)} needs ${bytes(node.shape)} bytes`;
+    const fits = node.shape.length > 1 && largest(node) > 0 ? `; the largest batch that fits is ${largest(node)}` : "";
     throw new UserError(`${need}, but this adapter binds at most ${limit} (${why})${fits}`);
   };
 
-  // One range length for all tensors of one batch size, so that their ranges meet.
-  const rowsOf = new Map<number, number>();
-  const measure = new Set<Node>();
-  const visit = (node: Node): void => {
-    if (measure.has(node)) return;
-    measure.add(node);
-    node.inputs.forEach(visit);
-    if (!tooLarge(node)) return;
+  // One range length for all tensors, so that their ranges meet and a range of any of them fits.
+  let step = Number.POSITIVE_INFINITY;
+  for (const node of topological(outputs)) {
+    if (!tooLarge(node)) continue;
     if (node.op.name === "parameter") refuseParameter(node, limit);
     if (node.op.kind === "leaf") refuse(node, "it comes from the caller in one piece");
     if (node.shape.length < 2 || largest(node) < 1) refuse(node, "one item alone is too large");
-    rowsOf.set(node.shape[0], Math.min(rowsOf.get(node.shape[0]) ?? Number.POSITIVE_INFINITY, largest(node)));
-  };
-  outputs.forEach(visit);
-  if (rowsOf.size === 0) return outputs.map((node) => [node]);
+    step = Math.min(step, largest(node));
+  }
+  if (step === Number.POSITIVE_INFINITY) return outputs.map((node) => [node]);
 
   const ranges = (n: number): [number, number][] => {
-    const step = rowsOf.get(n) ?? n;
     const out: [number, number][] = [];
     for (let from = 0; from < n; from += step) out.push([from, Math.min(step, n - from)]);
     return out;
@@ -50,7 +47,10 @@ export function fitBatches(outputs: readonly Node[], limit: number): Node[][] {
     if (made) return made;
     const cut = node.inputs.find(tooLarge);
     if (cut) {
-      if (node.op.fold) made = rebuild(node.op.fold(node, ranges(cut.shape[0]), part));
+      const { fold, rows } = node.op;
+      if (fold) made = rebuild(fold(node, ranges(cut.shape[0]), part));
+      else if (rows)
+        made = rebuild(concat(ranges(node.shape[0]).map(([from, count]) => rebuild(rows(node, from, count, part)))));
       else refuse(cut, `${node.op.name} needs it in one piece`);
     } else {
       const inputs = node.inputs.map(rebuild);

@@ -24,7 +24,9 @@ const LIMITS = [
 ] as const;
 
 /** Every open device stays reachable for the life of the process (see GpuOptions.keepAlive). */
-const alive: unknown[] = ((globalThis as { shibori?: unknown[] }).shibori ??= []);
+const holder = globalThis as { shibori?: unknown[] };
+holder.shibori ??= [];
+const alive = holder.shibori;
 
 /** A device, its limits, the buffers that outlive one program, and the first error that the device reported. */
 export class Gpu {
@@ -48,7 +50,9 @@ export class Gpu {
     const { subgroupMinSize: min, subgroupMaxSize: max } = adapter.info;
     this.subgroupSize = device.features.has("subgroups") && min === max ? min : 0;
     device.lost.then(({ reason, message }) => {
-      if (reason !== "destroyed") this.#fail(`the GPU device was lost: ${message || reason}`);
+      this.#fail(
+        reason === "destroyed" ? "the GPU device was closed" : `the GPU device was lost: ${message || reason}`,
+      );
     });
     device.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
@@ -131,7 +135,9 @@ export class Gpu {
     return copy;
   }
 
+  /** Frees the device; programs on it throw from now on. */
   destroy(): void {
+    this.#fail("the GPU device was closed");
     this.device.destroy();
   }
 }

@@ -125,7 +125,11 @@ export function topological(outputs: readonly Node[]): Node[] {
 }
 
 /** The node whose memory an alias shares. */
-export const aliasRoot = (node: Node): Node => (node.op.kind === "alias" ? aliasRoot(node.inputs[0]) : node);
+export function aliasRoot(node: Node): Node {
+  let root = node;
+  while (root.op.kind === "alias") root = root.inputs[0];
+  return root;
+}
 
 // --- what exists only while a program is traced -----------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 import { type Kernel, specialise, unroll } from "./shader.js";
 
 /** A kernel with its constants set and its marked loops unrolled. */
-export function kernel(name: string, source: string, constants: Record<string, number> = {}): Kernel {
+export function kernel(name: string, source: string, constants: Record<string, number | string> = {}): Kernel {
   return unroll(specialise({ name, source }, constants));
 }
 

@@ -77,7 +77,7 @@ export class Parameters implements Iterable<Node> {
   #flatInitial(): Float32Array {
     const { offsets, bytes: total } = this.layout();
     const flat = new Float32Array(total / 4);
-    this.#initial.forEach((values, i) => flat.set(values, offsets[i] / 4));
+    for (const [i, values] of this.#initial.entries()) flat.set(values, offsets[i] / 4);
     return flat;
   }
 
@@ -88,6 +88,9 @@ export class Parameters implements Iterable<Node> {
 
   /** The numbers of one flat buffer by parameter name, row-major without padding. Waits for the steps submitted so far. */
   async read(gpu: Gpu, state = "values"): Promise<Map<string, Float32Array>> {
+    if (state !== "values" && !this.#states.has(state)) {
+      throw new UserError(`parameters have no state "${state}"; there are: ${this.states.join(", ") || "none yet"}`);
+    }
     const { offsets, bytes: total } = this.layout();
     const flat = new Float32Array(await gpu.read(this.#buffer(gpu, state), 0, total));
     return new Map(

@@ -2,7 +2,16 @@ import advance from "../../shaders/advance.wgsl";
 import { fitBatches } from "./batch.js";
 import { GpuError, UserError } from "./errors.js";
 import { type Gpu, STORAGE } from "./gpu.js";
-import { type BoundTo, type Dispatch, type Node, Scratch, type Target, topological, traced } from "./graph.js";
+import {
+  aliasRoot,
+  type BoundTo,
+  type Dispatch,
+  type Node,
+  Scratch,
+  type Target,
+  topological,
+  traced,
+} from "./graph.js";
 import { constantOp, inputOp } from "./ops/leaf.js";
 import type { PackAttrs } from "./ops/pack.js";
 import type { ParameterAttrs } from "./parameters.js";
@@ -53,6 +62,8 @@ export interface Layout {
   valueOf: Map<Node | Scratch, number>;
   /** The packed buffer that a node lies in, and where. */
   packedIn: Map<Node, { pack: Node; offset: number }>;
+  /** Values whose memory is not used again after them: those that can be read after a step. */
+  kept: Set<Node | Scratch>;
 }
 
 /** Orders, lowers and plans a graph. */
@@ -68,18 +79,18 @@ export function layOut(outputs: readonly Node[], target: Target, keepAll = false
   }
   // The value that holds a node's numbers: itself, or what it is an alias or a part of; none for leaves and effects.
   const home = (node: Node): Node | undefined => {
-    if (node.op.kind === "alias") return home(node.inputs[0]);
-    if (node.op.kind === "leaf" || node.op.kind === "effect") return undefined;
-    return packedIn.get(node)?.pack ?? node;
+    const root = aliasRoot(node);
+    if (root.op.kind === "leaf" || root.op.kind === "effect") return undefined;
+    return packedIn.get(root)?.pack ?? root;
   };
   const end = stages.length;
   const values: (Node | Scratch)[] = [];
-  const lives: { bytes: number; first: number; last: number }[] = [];
-  const valueOf: Layout["valueOf"] = new Map();
+  const lives: { -readonly [K in keyof Lifetime]: Lifetime[K] }[] = [];
+  const known: Layout["valueOf"] = new Map();
   const live = (value: Node | Scratch, size: number, at: number) => {
-    const index = valueOf.get(value);
+    const index = known.get(value);
     if (index === undefined) {
-      valueOf.set(value, values.push(value) - 1);
+      known.set(value, values.push(value) - 1);
       lives.push({ bytes: size, first: at, last: at });
     } else {
       lives[index].last = at;
@@ -95,13 +106,17 @@ export function layOut(outputs: readonly Node[], target: Target, keepAll = false
     }
   });
   const forever = new Set(outputs.map(home));
+  const kept: Layout["kept"] = new Set();
   values.forEach((value, i) => {
     // The gaps of a packed buffer must stay zero, so it shares its slot with nothing.
     const packed = !(value instanceof Scratch) && value.op.kind === "pack";
     if (packed) lives[i].first = -1;
-    if (packed || keepAll || forever.has(value as Node)) lives[i].last = end;
+    if (packed || keepAll || forever.has(value as Node)) {
+      lives[i].last = end;
+      kept.add(value);
+    }
   });
-  return { stages, plan: planSlots(lives as Lifetime[]), valueOf, packedIn };
+  return { stages, plan: planSlots(lives), valueOf: known, packedIn, kept };
 }
 
 /**
@@ -114,8 +129,11 @@ export async function compile(
   build: () => Record<string, Node>,
   options: CompileOptions = {},
 ): Promise<Program> {
-  const { seed = 0 } = options;
+  const { seed = 0, history = 256 } = options;
   if (!Number.isSafeInteger(seed) || seed < 0) throw new UserError(`seed ${seed} must be a whole number from 0`);
+  if (!Number.isSafeInteger(history) || history < 1) {
+    throw new UserError(`history of ${history} steps must be a whole number from 1`);
+  }
   const target: Target = {
     subgroupSize: gpu.subgroupSize,
     cpu: gpu.kind !== "hardware",
@@ -126,12 +144,17 @@ export async function compile(
   const names = Object.keys(named);
   const parts = fitBatches(Object.values(named), gpu.maxBindingBytes);
   const layout = layOut(parts.flat(), target, options.keepAll);
+  const inputs = layout.stages.filter(({ node }) => node.op === inputOp).map(({ node }) => inputName(node));
+  const twice = inputs.find((name, i) => inputs.indexOf(name) !== i);
+  if (twice !== undefined) throw new UserError(`input "${twice}" is made twice: use one node, or two names`);
   gpu.check();
   const outputs = new Map(names.map((name, i) => [name, { shape: named[name].shape, nodes: parts[i] }]));
-  return Program.create(gpu, layout, outputs, seed, options.history ?? 256);
+  return Program.create(gpu, layout, outputs, seed, history);
 }
 
 type Outputs = Map<string, { shape: Shape; nodes: Node[] }>;
+
+const inputName = (node: Node): string => (node.attrs as { name: string }).name;
 
 /** A compiled graph. A step encodes ready bind groups and submits once; it creates no buffer, bind group or pipeline. */
 export class Program {
@@ -140,6 +163,7 @@ export class Program {
   readonly #slots: GPUBuffer[];
   readonly #leaves = new Map<Node, GPUBuffer>();
   readonly #clock: GPUBuffer;
+  #uniforms: GPUBuffer | undefined;
   readonly #seed: number;
   readonly #launches: Launch[] = [];
   readonly #scalars: { name: string; at: Location }[] = [];
@@ -148,7 +172,8 @@ export class Program {
   #ringRead = 0;
   #inFlight = 0;
   #settling: Promise<void> | undefined;
-  #stepMs = 0;
+  /** What a step is expected to take; 0 if unknown, undefined before the first steps. */
+  #stepMs: number | undefined;
 
   private constructor(
     readonly gpu: Gpu,
@@ -193,9 +218,13 @@ export class Program {
     } finally {
       const errors = [await gpu.device.popErrorScope(), await gpu.device.popErrorScope()];
       const error = errors.find((e) => e);
-      // biome-ignore lint/correctness/noUnsafeFinally: the scope's error is the cause of whatever else was thrown
-      if (error) throw new GpuError(`compiling the program failed: ${error.message}`);
+      if (error) {
+        program?.destroy();
+        // biome-ignore lint/correctness/noUnsafeFinally: the scope's error is the cause of whatever else was thrown
+        throw new GpuError(`compiling the program failed: ${error.message}`);
+      }
     }
+    gpu.check();
     return program;
   }
 
@@ -212,6 +241,7 @@ export class Program {
     const sizes = kernels.map((k) => Math.ceil(k.uniformBytes / 256) * 256);
     const total = sizes.reduce((a, b) => a + b, 0);
     const uniforms = this.gpu.createBuffer("uniforms", Math.max(16, total), 0x40 | 0x08); // UNIFORM | COPY_DST
+    this.#uniforms = uniforms;
     const data = new Uint8Array(total);
     let at = 0;
     dispatches.forEach((dispatch, i) => {
@@ -268,8 +298,11 @@ export class Program {
     return this.layout.plan.slotOf[index];
   }
 
-  /** Sets the number of the latest step, to continue a run: the next step is `step + 1`. */
+  /** Sets the number of the latest step, to continue a run: the next step is `step + 1`. @throws UserError */
   setStep(step: number): void {
+    if (!Number.isInteger(step) || step < 0 || step >= 2 ** 32) {
+      throw new UserError(`step ${step} must be a whole number from 0 to below 2^32`);
+    }
     this.steps = step;
     this.#ringRead = step;
     const words = [step, this.#seed >>> 0, Math.floor(this.#seed / 2 ** 32), 0];
@@ -279,10 +312,10 @@ export class Program {
   /** Sets an input for the steps to come. @throws UserError on an unknown name or a wrong count of values */
   write(name: string, values: ArrayLike<number>): void {
     const inputs = [...this.#leaves.keys()].filter((node) => node.op === inputOp);
-    const node = inputs.find((n) => (n.attrs as { name: string }).name === name);
+    const node = inputs.find((n) => inputName(n) === name);
     if (!node) {
-      const names = inputs.map((n) => (n.attrs as { name: string }).name);
-      throw new UserError(`input "${name}" is not part of the program; there are: ${names.join(", ") || "none"}`);
+      const names = inputs.map(inputName).join(", ") || "none";
+      throw new UserError(`input "${name}" is not part of the program; there are: ${names}`);
     }
     if (values.length !== elements(node.shape)) {
       throw new UserError(
@@ -318,15 +351,22 @@ export class Program {
     this.gpu.device.queue.submit([encoder.finish()]);
     this.steps++;
     this.#inFlight++;
-    return this.#inFlight >= 2 ? this.settle() : Promise.resolve();
+    if (this.#inFlight < 2) return Promise.resolve();
+    const done = this.settle();
+    done.catch(() => {}); // who does not await it gets the error from the next call
+    return done;
   }
 
   /** Resolves when all submitted steps are done. @throws GpuError */
-  settle(): Promise<void> {
-    this.#settling ??= this.#wait().finally(() => {
-      this.#settling = undefined;
-    });
-    return this.#settling;
+  async settle(): Promise<void> {
+    // A step submitted while others are waited for needs a wait of its own.
+    while (this.#settling || this.#inFlight) {
+      this.#settling ??= this.#wait().finally(() => {
+        this.#settling = undefined;
+      });
+      await this.#settling;
+    }
+    this.gpu.check();
   }
 
   async #wait(): Promise<void> {
@@ -335,11 +375,17 @@ export class Program {
     const begin = performance.now();
     // While a promise of the queue is pending, Dawn's node binding polls and takes a core from a CPU adapter: sleep
     // through most of the expected time first.
-    const sleep = this.#stepMs * count * 0.9;
+    const expected = this.#stepMs ?? 0;
+    const sleep = expected * Math.min(count, 2) * 0.9;
     if (sleep > 1) await new Promise((resolve) => setTimeout(resolve, sleep));
+    const woke = performance.now();
     await this.gpu.device.queue.onSubmittedWorkDone();
-    const each = (performance.now() - begin) / Math.max(1, count);
-    this.#stepMs = this.#stepMs ? Math.min(each, this.#stepMs * 1.5) : each;
+    const each = (performance.now() - begin) / count;
+    const overslept = sleep > 1 && performance.now() - woke < 0.05 * sleep;
+    // The first steps tell nothing: drivers compile kernels in them.
+    if (this.#stepMs === undefined) this.#stepMs = 0;
+    else if (overslept) this.#stepMs = expected / 2;
+    else this.#stepMs = expected ? Math.min(each, expected * 1.5) : each;
     this.gpu.check();
   }
 
@@ -364,9 +410,19 @@ export class Program {
 
   /** Any node's value after the latest step: of an output, or, compiled with keepAll, of every node. */
   async readNode(node: Node): Promise<Float32Array> {
+    return unpack(await this.readStorage(node), node.shape);
+  }
+
+  /** As `readNode`, but the memory as it is, padding lanes included. */
+  async readStorage(node: Node): Promise<Float32Array> {
     if (node.op.kind === "effect") throw new UserError(`${node.op.name} changes state and has no value to read`);
+    const root = aliasRoot(node);
+    const value = this.layout.packedIn.get(root)?.pack ?? root;
+    if (this.layout.valueOf.has(value) && !this.layout.kept.has(value)) {
+      throw new UserError(`${node.op.name} ${format(node.shape)} is no output: its memory is used again; set keepAll`);
+    }
     const { buffer, offset, bytes: size } = this.#locate(node);
-    return unpack(new Float32Array(await this.gpu.read(buffer, offset, size)), node.shape);
+    return new Float32Array(await this.gpu.read(buffer, offset, size));
   }
 
   /**
@@ -434,7 +490,7 @@ export class Program {
 
   /** Frees what belongs to this program alone; parameters and constants stay. */
   destroy(): void {
-    for (const buffer of [...this.#slots, this.#clock, ...(this.#ring ? [this.#ring] : [])]) buffer.destroy();
+    for (const buffer of [...this.#slots, this.#clock, this.#ring, this.#uniforms]) buffer?.destroy();
     for (const [node, buffer] of this.#leaves) if (node.op === inputOp) buffer.destroy();
   }
 }

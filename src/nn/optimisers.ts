@@ -92,11 +92,12 @@ const adamOp: Op<AdamAttrs> = {
       const window = (state: string) => parameters.window(state, offset, bytes);
       const g = { node: flat, offset, bytes };
       const count = bytes / 16;
+      const betas = { beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2 };
       const logs = { logBeta1: Math.log(beta1), logBeta2: Math.log(beta2) };
       return {
         kernel: kernel("adam", adamSource),
         bind: { clock: "clock", rate, scale, g, w: window("values"), m: window("m"), v: window("v") },
-        uniform: { count, beta1, beta2, ...logs, epsilon, decay },
+        uniform: { count, ...betas, ...logs, epsilon, decay },
         groups: linear(count),
       };
     });

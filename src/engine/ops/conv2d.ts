@@ -2,7 +2,7 @@ import baseline from "../../../shaders/conv2d.wgsl";
 import subgroup from "../../../shaders/conv2d_subgroup.wgsl";
 import { makeNode, type Node, type Op, refuse } from "../graph.js";
 import { kernel, MAX_GROUPS } from "../lower.js";
-import { lastBlocks, type Shape } from "../shape.js";
+import { blocks, lastBlocks, type Shape } from "../shape.js";
 import { chooseStyle } from "../tune.js";
 import { conv2dWeightGrad } from "./conv2dWeightGrad.js";
 import { convInputGrad } from "./convTranspose2d.js";
@@ -77,7 +77,7 @@ const conv2dOp: Op<ConvAttrs> = {
       bind: { x, w, b: b ?? w, y: node },
       uniform: {
         ...{ h, w: width, ci, ci4: lastBlocks(x.shape), oh, ow, co, co4, kh, kw, stride },
-        ...{ padTop: padding.top, padLeft: padding.left, pixels, alpha },
+        ...{ padTop: padding.top, padLeft: padding.left, pixels, weights: blocks(w.shape), alpha },
       },
       flops: 2 * pixels * co * kh * kw * ci,
     };
@@ -87,12 +87,12 @@ const conv2dOp: Op<ConvAttrs> = {
     };
     if (chooseStyle(target, "conv2d", co4) === "subgroup") {
       const SG = target.subgroupSize;
-      const tile = subgroupTile(SG, co4, pixels);
+      const PIXELS = subgroupPixels(SG, pixels);
       return [
         {
           ...common,
-          kernel: kernel("conv2d_subgroup", subgroup, { SG, ...tile, ...flags }),
-          groups: grid(Math.ceil(pixels / tile.PIXELS), Math.ceil(co4 / (SG * tile.BLOCKS))),
+          kernel: kernel("conv2d_subgroup", subgroup, { SG, PIXELS, ...flags }),
+          groups: grid(Math.ceil(pixels / PIXELS), Math.ceil(co4 / SG)),
         },
       ];
     }
@@ -120,12 +120,10 @@ const conv2dOp: Op<ConvAttrs> = {
 };
 
 /** How many vec4s of channels lie side by side in a baseline workgroup of 64. */
-export const baselineLanes = (blocks: number): number => (blocks >= 16 ? 16 : blocks >= 8 ? 8 : blocks >= 4 ? 4 : 1);
+export const baselineLanes = (co4: number): number => (co4 >= 16 ? 16 : co4 >= 8 ? 8 : co4 >= 4 ? 4 : 1);
 
-/** The tile of a subgroup kernel: 16 pixels (8 for the smallest maps) × one or two vec4s a lane. */
-export function subgroupTile(lanes: number, blocks: number, pixels: number): { PIXELS: number; BLOCKS: number } {
-  return { PIXELS: pixels <= 8 && lanes <= 8 ? 8 : 16, BLOCKS: lanes === 4 && blocks >= 8 ? 2 : 1 };
-}
+/** Pixels that a subgroup works on: 16, or 8 for the smallest maps. */
+export const subgroupPixels = (lanes: number, pixels: number): number => (pixels <= 8 && lanes <= 8 ? 8 : 16);
 
 /**
  * 2-D convolution (cross-correlation): y[n,oy,ox,o] = act(b[o] + Σ x[n, oy·s+ky−top, ox·s+kx−left, c] · w[ky,kx,c,o]).

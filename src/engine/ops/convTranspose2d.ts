@@ -2,7 +2,7 @@ import baseline from "../../../shaders/conv_transpose2d.wgsl";
 import subgroup from "../../../shaders/conv_transpose2d_subgroup.wgsl";
 import { makeNode, type Node, type Op, refuse } from "../graph.js";
 import { kernel, MAX_GROUPS } from "../lower.js";
-import { lastBlocks, type Shape } from "../shape.js";
+import { blocks, lastBlocks, type Shape } from "../shape.js";
 import { chooseStyle } from "../tune.js";
 import {
   baselineLanes,
@@ -12,7 +12,7 @@ import {
   checkGeometry,
   conv2d,
   everySide,
-  subgroupTile,
+  subgroupPixels,
 } from "./conv2d.js";
 import { conv2dWeightGrad } from "./conv2dWeightGrad.js";
 import { activationCode, activationGrad } from "./pointwise.js";
@@ -56,7 +56,7 @@ const convTranspose2dOp: Op<TransposeAttrs> = {
       bind: { x, w, b: b ?? w, y: node },
       uniform: {
         ...{ h, w: width, ci4: lastBlocks(x.shape), oh, ow, co, co4, kh, kw, stride },
-        ...{ padTop: padding.top, padLeft: padding.left, batch, alpha },
+        ...{ padTop: padding.top, padLeft: padding.left, batch, weights: blocks(w.shape), alpha },
       },
       flops: 2 * batch * h * width * ci * co * kh * kw,
     };
@@ -66,12 +66,12 @@ const convTranspose2dOp: Op<TransposeAttrs> = {
     };
     if (chooseStyle(target, "convTranspose2d", co4) === "subgroup") {
       const SG = target.subgroupSize;
-      const tile = subgroupTile(SG, co4, phasePixels);
+      const PIXELS = subgroupPixels(SG, phasePixels);
       return [
         {
           ...common,
-          kernel: kernel("conv_transpose2d_subgroup", subgroup, { SG, ...tile, ...flags }),
-          groups: grid(Math.ceil(phasePixels / tile.PIXELS), Math.ceil(co4 / (SG * tile.BLOCKS))),
+          kernel: kernel("conv_transpose2d_subgroup", subgroup, { SG, PIXELS, ...flags }),
+          groups: grid(Math.ceil(phasePixels / PIXELS), Math.ceil(co4 / SG)),
         },
       ];
     }

@@ -51,6 +51,10 @@ export function pack(nodes: readonly Node[]): Node<PackAttrs> {
   const known = packs.get(nodes);
   if (known) return known;
   const readInside = new Set(nodes.flatMap((node) => node.inputs.map(aliasRoot)));
+  // Of a node that is listed twice (one gradient of both operands of a sum), every place holds a copy.
+  nodes.forEach((node, i) => {
+    if (nodes.indexOf(node) !== i) readInside.add(node);
+  });
   const inside = nodes.map((node) => {
     const fresh = node.op.kind === undefined && !packed.has(node) && !readInside.has(node);
     const own = fresh ? node : copy(node);

@@ -1,6 +1,6 @@
 import { makeNode, type Node, type Op, refuse } from "../graph.js";
 import { linear } from "../lower.js";
-import { blocks, lastBlocks, rank4, type Shape, sameShape, strides4 } from "../shape.js";
+import { blocks, format, lastBlocks, rank4, type Shape, sameShape, strides4 } from "../shape.js";
 import { sumTo } from "./sum.js";
 
 /** The numbers of a pointwise op; in its formula they are p.k0, p.k1. `shape` asks for a larger result by broadcasting. */
@@ -12,11 +12,11 @@ interface PointwiseAttrs {
 type Gradient = (x: readonly Node[], y: Node, gy: Node, k: readonly number[]) => (Node | undefined)[];
 
 /** numpy's rule: align the last axes; an axis of 1 stretches. */
-function broadcast(name: string, inputs: readonly Shape[], wanted: Shape = []): Shape {
-  const all = [...inputs, wanted];
+function broadcast(name: string, inputs: readonly Shape[], wanted?: Shape): Shape {
+  const all = wanted ? [...inputs, wanted] : inputs;
   const rank = Math.max(...all.map((s) => s.length));
   const padded = all.map((s) => [...Array(rank - s.length).fill(1), ...s] as number[]);
-  return Array.from({ length: rank }, (_, axis) => {
+  const out = Array.from({ length: rank }, (_, axis) => {
     const extents = padded.map((s) => s[axis]);
     const n = Math.max(...extents);
     if (extents.some((e) => e !== 1 && e !== n)) {
@@ -24,6 +24,8 @@ function broadcast(name: string, inputs: readonly Shape[], wanted: Shape = []): 
     }
     return n;
   });
+  if (wanted && !sameShape(out, wanted)) refuse(name, inputs, `the inputs do not stretch to ${format(wanted)}`);
+  return out;
 }
 
 /**
@@ -187,7 +189,7 @@ const leakyOp = makeOp("leakyRelu", "select(a * p.k0, a, a > vec4f())", (_x, y, 
 export const leakyRelu = (x: Node, alpha = 0.01): Node => makeNode(leakyOp, [x], { k: [alpha] });
 export const relu = (x: Node): Node => leakyRelu(x, 0);
 
-const clampGrad = inner("clampGrad", "select(vec4f(), a, b >= vec4f(p.k0) && b <= vec4f(p.k1))");
+const clampGrad = inner("clampGrad", "select(vec4f(), a, (b >= vec4f(p.k0)) & (b <= vec4f(p.k1)))");
 const clampOp = makeOp("clamp", "clamp(a, vec4f(p.k0), vec4f(p.k1))", ([x], _y, gy, k) => [clampGrad([gy, x], k)]);
 /** x limited to [low, high]; the gradient passes inside, ends included. */
 export const clamp = (x: Node, low: number, high: number): Node => makeNode(clampOp, [x], { k: [low, high] });

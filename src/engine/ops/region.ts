@@ -3,28 +3,40 @@ import { type Dispatch, makeNode, type Node, type Op, refuse } from "../graph.js
 import { kernel, linear } from "../lower.js";
 import { format, lastBlocks, rank4, type Shape, strides4 } from "../shape.js";
 
-/** Copies x[i + from] to y[to + i] for i inside `extent`; values from outside of x are 0. All of rank 4. */
-function region(x: Node, y: Node, from: readonly number[], to: readonly number[], extent: readonly number[]): Dispatch {
-  const [xn0, xn1, xn2, xn3] = rank4(x.shape);
-  const [xs0, xs1, xs2] = strides4(x.shape);
-  const ys = strides4(y.shape);
-  const floats = extent.reduce((a, b) => a * b, 1);
-  const [e1, e2, e3] = extent.slice(1);
-  const [from0, from1, from2, from3] = from;
-  const base = to.reduce((at, n, axis) => at + n * ys[axis], 0);
+/**
+ * Copies x[i + from] to y[to + i] for i inside `extent`; values from outside of x are 0. All have four axes. Works on
+ * vec4s where the last axis is taken whole (then its entries are ignored), else on floats.
+ */
+function region(
+  x: Node,
+  y: Node,
+  whole: boolean,
+  from: readonly number[],
+  to: readonly number[],
+  extent: readonly number[],
+): Dispatch {
+  const width = whole ? 4 : 1;
+  const last = (list: readonly number[], value: number) => (whole ? [...list.slice(0, 3), value] : list);
+  const [xn0, xn1, xn2, channels] = last(rank4(x.shape), lastBlocks(x.shape));
+  const [xs0, xs1, xs2] = strides4(x.shape).map((s) => s / width);
+  const [ys0, ys1, ys2] = strides4(y.shape).map((s) => s / width);
+  const [e0, e1, e2, e3] = last(extent, lastBlocks(y.shape));
+  const [from0, from1, from2, from3] = last(from, 0);
+  const [to0, to1, to2, to3] = last(to, 0);
+  // A box narrower than x must not fill y's padding with the channels beside it.
+  const xn3 = whole ? channels : Math.min(channels, from3 + (y.shape.at(-1) ?? 1));
+  const units = e0 * e1 * e2 * e3;
   return {
-    kernel: kernel("copy_region", copyRegion),
+    kernel: kernel("copy_region", copyRegion, { Unit: whole ? "vec4f" : "f32" }),
     bind: { x, y },
     uniform: {
-      ...{ floats, e1, e2, e3, from0, from1, from2, from3, xn0, xn1, xn2, xn3, xs0, xs1, xs2 },
-      ...{ ys0: ys[0], ys1: ys[1], ys2: ys[2], base },
+      ...{ units, e1, e2, e3, from0, from1, from2, from3, xn0, xn1, xn2, xn3, xs0, xs1, xs2, ys0, ys1, ys2 },
+      base: to0 * ys0 + to1 * ys1 + to2 * ys2 + to3,
     },
-    groups: linear(floats),
+    groups: linear(units),
   };
 }
 
-/** The extent of a whole tensor in storage: its last axis with padding, which such a copy sets to zero. */
-const storageExtent = (shape: Shape): number[] => [...rank4(shape).slice(0, 3), lastBlocks(shape) * 4];
 const offsets4 = (offsets: readonly number[]): number[] => [...Array(4 - offsets.length).fill(0), ...offsets];
 
 // --- slice, and its gradient: a box of x; a box placed into zeros --------------------------------------------------
@@ -44,7 +56,14 @@ const boxOp = (name: "slice" | "embed", other: () => Op<BoxAttrs>): Op<BoxAttrs>
     }
     return sizes;
   },
-  lower: (node) => [region(node.inputs[0], node, offsets4(node.attrs.starts), [0, 0, 0, 0], storageExtent(node.shape))],
+  lower(node) {
+    const [x] = node.inputs;
+    const { starts, sizes } = node.attrs;
+    const whole = starts.at(-1) === 0 && sizes.at(-1) === x.shape.at(-1);
+    // Along the channels the box reaches into the padding, which is outside of x.
+    const extent = [...rank4(sizes).slice(0, 3), lastBlocks(sizes) * 4];
+    return [region(x, node, whole, offsets4(starts), [0, 0, 0, 0], extent)];
+  },
   backward: (node, gy) => [
     makeNode(other(), [gy], { starts: node.attrs.starts.map((s) => (s === 0 ? 0 : -s)), sizes: node.inputs[0].shape }),
   ],
@@ -63,10 +82,16 @@ const boxOp = (name: "slice" | "embed", other: () => Op<BoxAttrs>): Op<BoxAttrs>
       return name === "slice" ? sliceOp : embedOp;
     }
   },
-  fold(node, _ranges, part) {
+  fold(node, ranges, part) {
     const { starts, sizes } = node.attrs;
-    const attrs = { starts: [0, ...starts.slice(1)], sizes };
-    return makeNode(sliceOp, [part(node.inputs[0], starts[0], sizes[0])], attrs);
+    const pieces: Node[] = [];
+    for (const [from, count] of ranges) {
+      const first = Math.max(from, starts[0]);
+      const rows = Math.min(from + count, starts[0] + sizes[0]) - first;
+      const attrs = { starts: [0, ...starts.slice(1)], sizes: [rows, ...sizes.slice(1)] };
+      if (rows > 0) pieces.push(makeNode(sliceOp, [part(node.inputs[0], first, rows)], attrs));
+    }
+    return concat(pieces);
   },
 });
 const sliceOp: Op<BoxAttrs> = boxOp("slice", () => embedOp);
@@ -113,10 +138,10 @@ const concatOp: Op<ConcatAttrs> = {
       const to = [0, 0, 0, 0];
       to[axis4] = at;
       at += x.shape[node.attrs.axis];
-      const extent = axis4 === 3 ? [...rank4(x.shape)] : storageExtent(x.shape);
+      const extent = [...rank4(x.shape)];
       // Along the channels the last part also fills the padding.
       if (axis4 === 3 && i === node.inputs.length - 1) extent[3] = lastBlocks(node.shape) * 4 - to[3];
-      return region(x, node, [0, 0, 0, 0], to, extent);
+      return region(x, node, axis4 !== 3, [0, 0, 0, 0], to, extent);
     });
   },
   backward(node, gy) {

@@ -117,7 +117,7 @@ const resolve = (x: Node, axes?: readonly number[]): number[] =>
 export function sum(x: Node | readonly Node[], options: ReduceOptions = {}): Node {
   if (!("op" in x)) return x.reduce(add); // a list of terms
   const axes = resolve(x, options.axes);
-  const y = axes.length || x.shape.length === 0 ? (x.shape.length ? makeNode(sumOp, [x], { axes }) : x) : x;
+  const y = axes.length ? makeNode(sumOp, [x], { axes }) : x;
   return options.keepDims
     ? reshape(
         y,
