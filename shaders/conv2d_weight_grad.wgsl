@@ -16,9 +16,10 @@ struct P {
 @group(0) @binding(3) var<uniform> p: P;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) wg: vec3u) {
-  let o = id.x % p.co4;
-  let r = id.x / p.co4;
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.x + wg.z * groups.x * 64u;
+  let o = i % p.co4;
+  let r = i / p.co4;
   let tap = r / p.ci4;
   let c = r % p.ci4;
   if (tap >= p.taps) { return; }

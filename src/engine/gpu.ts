@@ -65,6 +65,8 @@ export class Gpu {
    * @throws GpuError when the adapter gives no device.
    */
   static async open(adapter: GPUAdapter, options: GpuOptions): Promise<Gpu> {
+    const { maxBindingBytes = Number.POSITIVE_INFINITY } = options;
+    if (!(maxBindingBytes >= 256)) throw new UserError(`maxBindingBytes ${maxBindingBytes} must be at least 256`);
     const requiredFeatures = FEATURES.filter((name) => adapter.features.has(name));
     const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
     let device: GPUDevice;
@@ -73,7 +75,7 @@ export class Gpu {
     } catch (error) {
       throw new GpuError(`adapter "${adapter.info.device}" gave no device: ${(error as Error).message}`);
     }
-    const gpu = new Gpu(adapter, device, options.kind, options.maxBindingBytes ?? Number.POSITIVE_INFINITY);
+    const gpu = new Gpu(adapter, device, options.kind, maxBindingBytes);
     alive.push([gpu, options.keepAlive]);
     return gpu;
   }

@@ -1,5 +1,6 @@
 import { UserError } from "../engine/errors.js";
 import type { AdapterKind } from "../engine/gpu.js";
+import { classify } from "./classify.js";
 import { type DawnOptions, listInstalled, type OpenedAdapter, openEmbedded, openInstalled } from "./dawn.js";
 import { whyNoEmbedded } from "./embedded.js";
 
@@ -41,14 +42,6 @@ export async function selectAdapter(spec: string, options: DawnOptions = {}): Pr
   }
   if (EMBEDDED_NAME.toLowerCase().includes(wanted)) return embedded(options, "asked for");
   return unavailable(spec);
-}
-
-/** Whether an adapter computes on a GPU or on the CPU. Dawn marks CPU drivers; the names guard against other versions. */
-export function classify(info: GPUAdapterInfo): "hardware" | "software" {
-  const { vendor, architecture, device, description } = info;
-  const names = /llvmpipe|lavapipe|swiftshader|\bwarp\b|basic render/i;
-  const software = info.isFallbackAdapter || names.test([vendor, architecture, device, description].join(" "));
-  return software ? "software" : "hardware";
 }
 
 /** What to install to get an adapter of this kind, as an imperative clause. */

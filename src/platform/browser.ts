@@ -1,5 +1,6 @@
 import { UserError } from "../engine/errors.js";
 import { Gpu } from "../engine/gpu.js";
+import { classify } from "./classify.js";
 
 export interface OpenGpuOptions {
   /** Lowers the adapter's limit on one storage binding, in bytes. */
@@ -7,9 +8,6 @@ export interface OpenGpuOptions {
   /** Which GPU of several. Default "high-performance". */
   powerPreference?: GPUPowerPreference;
 }
-
-/** CPU adapters by name, for browsers that do not mark them. */
-const CPU_NAMES = /llvmpipe|lavapipe|swiftshader|\bwarp\b|basic render/i;
 
 /**
  * Opens the browser's GPU.
@@ -25,7 +23,5 @@ export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   if (!adapter) {
     throw new UserError("this browser gives no GPU adapter: turn on hardware acceleration, or update the GPU's driver");
   }
-  const { isFallbackAdapter, vendor, architecture, device, description } = adapter.info;
-  const software = isFallbackAdapter || CPU_NAMES.test([vendor, architecture, device, description].join(" "));
-  return Gpu.open(adapter, { kind: software ? "software" : "hardware", maxBindingBytes });
+  return Gpu.open(adapter, { kind: classify(adapter.info), maxBindingBytes });
 }

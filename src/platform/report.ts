@@ -3,7 +3,8 @@ import { createRequire } from "node:module";
 import { delimiter } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { AdapterKind } from "../engine/gpu.js";
-import { classify, remedy } from "./adapters.js";
+import { remedy } from "./adapters.js";
+import { classify } from "./classify.js";
 import { type EmbeddedDriver, unpackEmbedded } from "./embedded.js";
 
 export interface UsableAdapter {

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { classify } from "../../src/platform/adapters.js";
+import { classify } from "../../src/platform/classify.js";
 import { COMPUTED, makeHouse, type Outcome, runChild, SILENT } from "./child.js";
 
 const LINUX_X64 = process.platform === "linux" && process.arch === "x64";

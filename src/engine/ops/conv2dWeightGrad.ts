@@ -2,7 +2,7 @@ import baseline from "../../../shaders/conv2d_weight_grad.wgsl";
 import subgroup from "../../../shaders/conv2d_weight_grad_subgroup.wgsl";
 import sumPartials from "../../../shaders/sum_partials.wgsl";
 import { makeNode, type Node, type Op, refuse, Scratch } from "../graph.js";
-import { kernel, linear } from "../lower.js";
+import { folded, kernel, linear } from "../lower.js";
 import { blocks, bytes, lastBlocks, type Shape } from "../shape.js";
 import { chooseStyle } from "../tune.js";
 import { type ConvGeometry, checkGeometry, conv2d } from "./conv2d.js";
@@ -47,6 +47,7 @@ const weightGradOp: Op<WeightGradAttrs> = {
     const rowsPerSplit = Math.ceil(rows / Math.max(1, wanted));
     const splits = Math.ceil(rows / rowsPerSplit);
 
+    const [foldX, foldZ] = folded(Math.ceil((taps * ci4 * co4) / 64));
     const partial = splits === 1 ? node : new Scratch(bytes(node.shape) * splits);
     const uniform = {
       ...{ h: x.shape[1], w: x.shape[2], ci, ci4, oh, ow, co4, kw, taps, stride },
@@ -64,7 +65,7 @@ const weightGradOp: Op<WeightGradAttrs> = {
           }
         : {
             kernel: kernel("conv2d_weight_grad", baseline),
-            groups: [Math.ceil((taps * ci4 * co4) / 64), splits, 1] as const,
+            groups: [foldX, splits, foldZ] as const,
           }),
     };
     if (splits === 1) return [first];
