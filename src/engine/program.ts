@@ -1,23 +1,14 @@
 import advance from "../../shaders/advance.wgsl";
 import { fitBatches } from "./batch.js";
 import { GpuError, UserError } from "./errors.js";
-import { type Gpu, STORAGE } from "./gpu.js";
-import {
-  aliasRoot,
-  type BoundTo,
-  type Dispatch,
-  type Node,
-  Scratch,
-  type Target,
-  topological,
-  traced,
-} from "./graph.js";
-import { constantOp, inputOp } from "./ops/leaf.js";
-import type { PackAttrs } from "./ops/pack.js";
-import type { ParameterAttrs } from "./parameters.js";
-import { type Lifetime, planSlots, type SlotPlan } from "./plan.js";
-import { type CompiledKernel, compileKernel, encodeUniform, type Kernel } from "./shader.js";
-import { bytes, elements, format, pack, type Shape, unpack } from "./shape.js";
+import type { Gpu } from "./gpu.js";
+import { aliasRoot, type Dispatch, type Node, type Target, traced } from "./graph.js";
+import { type History, Ring } from "./history.js";
+import { dump, flopsOf, type Layout, layOut } from "./layout.js";
+import { Memory } from "./memory.js";
+import { Pace } from "./pace.js";
+import { type CompiledKernel, compileKernel, encodeUniform } from "./shader.js";
+import { elements, format, type Shape, unpack } from "./shape.js";
 
 export interface CompileOptions {
   /** Key of the random streams: a non-negative safe integer. Default 0. */
@@ -30,93 +21,10 @@ export interface CompileOptions {
   history?: number;
 }
 
-/** The scalar outputs of consecutive steps, the first of which is step number `first`. */
-export interface History {
-  first: number;
-  values: Record<string, Float32Array>;
-}
-
-interface Location {
-  buffer: GPUBuffer;
-  offset: number;
-  bytes: number;
-}
-
 interface Launch {
   pipeline: GPUComputePipeline;
   bindings: GPUBindGroup;
   groups: readonly [number, number, number];
-}
-
-/** A node with the dispatches that compute it. */
-interface Stage {
-  node: Node;
-  dispatches: Dispatch[];
-}
-
-/** A graph laid out: what runs in which order, and which memory each value has. Needs no GPU. */
-export interface Layout {
-  stages: Stage[];
-  plan: SlotPlan;
-  /** Index of each planned value (node or scratch) in the plan. */
-  valueOf: Map<Node | Scratch, number>;
-  /** The packed buffer that a node lies in, and where. */
-  packedIn: Map<Node, { pack: Node; offset: number }>;
-  /** Values whose memory is not used again after them: those that can be read after a step. */
-  kept: Set<Node | Scratch>;
-}
-
-/** Orders, lowers and plans a graph. */
-export function layOut(outputs: readonly Node[], target: Target, keepAll = false): Layout {
-  const stages = topological(outputs).map((node) => ({ node, dispatches: node.op.lower?.(node, target) ?? [] }));
-  const packedIn: Layout["packedIn"] = new Map();
-  for (const { node } of stages) {
-    if (node.op.kind !== "pack") continue;
-    const { offsets } = node.attrs as PackAttrs;
-    node.inputs.forEach((x, i) => {
-      packedIn.set(x, { pack: node, offset: offsets[i] });
-    });
-  }
-  // The value that holds a node's numbers: itself, or what it is an alias or a part of; none for leaves and effects.
-  const home = (node: Node): Node | undefined => {
-    const root = aliasRoot(node);
-    if (root.op.kind === "leaf" || root.op.kind === "effect") return undefined;
-    return packedIn.get(root)?.pack ?? root;
-  };
-  const end = stages.length;
-  const values: (Node | Scratch)[] = [];
-  const lives: { -readonly [K in keyof Lifetime]: Lifetime[K] }[] = [];
-  const known: Layout["valueOf"] = new Map();
-  const live = (value: Node | Scratch, size: number, at: number) => {
-    const index = known.get(value);
-    if (index === undefined) {
-      known.set(value, values.push(value) - 1);
-      lives.push({ bytes: size, first: at, last: at });
-    } else {
-      lives[index].last = at;
-    }
-  };
-  stages.forEach(({ node, dispatches }, at) => {
-    for (const touched of [...node.inputs, node]) {
-      const value = home(touched);
-      if (value) live(value, bytes(value.shape), at);
-    }
-    for (const { bind } of dispatches) {
-      for (const bound of Object.values(bind)) if (bound instanceof Scratch) live(bound, bound.bytes, at);
-    }
-  });
-  const forever = new Set(outputs.map(home));
-  const kept: Layout["kept"] = new Set();
-  values.forEach((value, i) => {
-    // The gaps of a packed buffer must stay zero, so it shares its slot with nothing.
-    const packed = !(value instanceof Scratch) && value.op.kind === "pack";
-    if (packed) lives[i].first = -1;
-    if (packed || keepAll || forever.has(value as Node)) {
-      lives[i].last = end;
-      kept.add(value);
-    }
-  });
-  return { stages, plan: planSlots(lives), valueOf: known, packedIn, kept };
 }
 
 /**
@@ -144,9 +52,6 @@ export async function compile(
   const names = Object.keys(named);
   const parts = fitBatches(Object.values(named), gpu.maxBindingBytes);
   const layout = layOut(parts.flat(), target, options.keepAll);
-  const inputs = layout.stages.filter(({ node }) => node.op === inputOp).map(({ node }) => inputName(node));
-  const twice = inputs.find((name, i) => inputs.indexOf(name) !== i);
-  if (twice !== undefined) throw new UserError(`input "${twice}" is made twice: use one node, or two names`);
   gpu.check();
   const outputs = new Map(names.map((name, i) => [name, { shape: named[name].shape, nodes: parts[i] }]));
   return Program.create(gpu, layout, outputs, seed, history);
@@ -154,58 +59,30 @@ export async function compile(
 
 type Outputs = Map<string, { shape: Shape; nodes: Node[] }>;
 
-const inputName = (node: Node): string => (node.attrs as { name: string }).name;
-
 /** A compiled graph. A step encodes ready bind groups and submits once; it creates no buffer, bind group or pipeline. */
 export class Program {
   /** Steps run, which is also the number of the latest step. */
   steps = 0;
-  readonly #slots: GPUBuffer[];
-  readonly #leaves = new Map<Node, GPUBuffer>();
-  readonly #clock: GPUBuffer;
-  #uniforms: GPUBuffer | undefined;
-  readonly #seed: number;
+  readonly #memory: Memory;
+  readonly #ring: Ring;
+  readonly #pace: Pace;
   readonly #launches: Launch[] = [];
-  readonly #scalars: { name: string; at: Location }[] = [];
-  readonly #ring: GPUBuffer | undefined;
-  readonly #ringRows: number;
-  #ringRead = 0;
-  #inFlight = 0;
-  #settling: Promise<void> | undefined;
-  /** What a step is expected to take; 0 if unknown, undefined before the first steps. */
-  #stepMs: number | undefined;
+  #uniforms: GPUBuffer | undefined;
 
   private constructor(
     readonly gpu: Gpu,
     readonly layout: Layout,
     readonly outputs: Outputs,
-    seed: number,
+    private readonly seed: number,
     history: number,
   ) {
-    this.#seed = seed;
-    this.#slots = layout.plan.slots.map((size, i) => gpu.createBuffer(`slot ${i}`, size, STORAGE));
-    this.#clock = gpu.createBuffer("clock", 16, STORAGE);
-    this.setStep(0);
-    for (const { node } of layout.stages) {
-      const { shape, values, name } = node.attrs as {
-        shape: Shape;
-        values?: Float32Array | Uint32Array;
-        name?: string;
-      };
-      if (node.op === constantOp) {
-        const fill = () => (values instanceof Uint32Array ? values : pack(values as Float32Array, shape));
-        this.#leaves.set(node, gpu.resident(node, "constant", bytes(shape), fill));
-      } else if (node.op === inputOp) {
-        this.#leaves.set(node, gpu.createBuffer(`input ${name}`, bytes(shape), STORAGE));
-      }
-    }
-    for (const [name, { shape, nodes }] of outputs) {
-      if (shape.length === 0 && nodes[0].op.kind !== "effect") this.#scalars.push({ name, at: this.#locate(nodes[0]) });
-    }
-    this.#ringRows = history;
-    if (this.#scalars.length) {
-      this.#ring = gpu.createBuffer("history", this.#scalars.length * history * 4, STORAGE);
-    }
+    this.#memory = new Memory(gpu, layout);
+    this.#memory.writeClock(0, seed);
+    const scalars = [...outputs]
+      .filter(([, { shape, nodes }]) => shape.length === 0 && nodes[0].op.kind !== "effect")
+      .map(([name, { nodes }]) => ({ name, at: this.#memory.locate(nodes[0]) }));
+    this.#ring = new Ring(gpu, scalars, history);
+    this.#pace = new Pace(gpu);
   }
 
   static async create(gpu: Gpu, layout: Layout, outputs: Outputs, seed: number, history: number): Promise<Program> {
@@ -255,47 +132,20 @@ export class Program {
   }
 
   #bind({ kernel, bind }: Dispatch, compiled: CompiledKernel, uniform: GPUBufferBinding): GPUBindGroup {
-    checkNames(kernel, compiled, bind);
+    const wanted = compiled.bindings.filter((b) => b.type !== "uniform").map((b) => b.name);
+    const given = Object.keys(bind);
+    if (wanted.length !== given.length || wanted.some((name) => !given.includes(name))) {
+      throw new GpuError(`kernel ${kernel.name} binds [${wanted.join(", ")}], but was given [${given.join(", ")}]`);
+    }
     return this.gpu.device.createBindGroup({
       label: kernel.name,
       layout: compiled.layout,
       entries: compiled.bindings.map(({ name, index, type }) => {
         if (type === "uniform") return { binding: index, resource: uniform };
-        const { buffer, offset, bytes: size } = this.#locate(bind[name]);
+        const { buffer, offset, bytes: size } = this.#memory.locate(bind[name]);
         return { binding: index, resource: { buffer, offset, size } };
       }),
     });
-  }
-
-  #locate(bound: BoundTo): Location {
-    const whole = (buffer: GPUBuffer, size: number): Location => ({ buffer, offset: 0, bytes: size });
-    if (bound === "clock") return whole(this.#clock, 16);
-    if (bound instanceof Scratch) return whole(this.#slots[this.#slotOf(bound)], bound.bytes);
-    if ("state" in bound) {
-      const buffer = this.gpu.resident(bound.state, bound.label, bound.stateBytes, bound.initial);
-      return { buffer, offset: bound.offset, bytes: bound.bytes };
-    }
-    if ("node" in bound) {
-      const { buffer, offset } = this.#locate(bound.node);
-      return { buffer, offset: offset + bound.offset, bytes: bound.bytes };
-    }
-    const size = bytes(bound.shape);
-    if (bound.op.kind === "alias") return { ...this.#locate(bound.inputs[0]), bytes: size };
-    if (bound.op.name === "parameter") {
-      const { owner, index } = bound.attrs as ParameterAttrs;
-      return this.#locate(owner.window("values", owner.layout().offsets[index], size));
-    }
-    const leaf = this.#leaves.get(bound);
-    if (leaf) return whole(leaf, size);
-    const inside = this.layout.packedIn.get(bound);
-    if (inside) return { ...this.#locate(inside.pack), offset: inside.offset, bytes: size };
-    return whole(this.#slots[this.#slotOf(bound)], size);
-  }
-
-  #slotOf(value: Node | Scratch): number {
-    const index = this.layout.valueOf.get(value);
-    if (index === undefined) throw new UserError("this node is not part of the program");
-    return this.layout.plan.slotOf[index];
   }
 
   /** Sets the number of the latest step, to continue a run: the next step is `step + 1`. @throws UserError */
@@ -304,25 +154,13 @@ export class Program {
       throw new UserError(`step ${step} must be a whole number from 0 to below 2^32`);
     }
     this.steps = step;
-    this.#ringRead = step;
-    const words = [step, this.#seed >>> 0, Math.floor(this.#seed / 2 ** 32), 0];
-    this.gpu.write(this.#clock, Uint32Array.from(words));
+    this.#ring.startAt(step);
+    this.#memory.writeClock(step, this.seed);
   }
 
   /** Sets an input for the steps to come. @throws UserError on an unknown name or a wrong count of values */
   write(name: string, values: ArrayLike<number>): void {
-    const inputs = [...this.#leaves.keys()].filter((node) => node.op === inputOp);
-    const node = inputs.find((n) => inputName(n) === name);
-    if (!node) {
-      const names = inputs.map(inputName).join(", ") || "none";
-      throw new UserError(`input "${name}" is not part of the program; there are: ${names}`);
-    }
-    if (values.length !== elements(node.shape)) {
-      throw new UserError(
-        `input "${name}": ${values.length} values, but shape ${format(node.shape)} holds ${elements(node.shape)}`,
-      );
-    }
-    this.gpu.write(this.#leaves.get(node) as GPUBuffer, pack(values, node.shape));
+    this.#memory.writeInput(name, values);
   }
 
   /**
@@ -343,50 +181,15 @@ export class Program {
       pass.dispatchWorkgroups(...launch.groups);
     }
     pass.end();
-    this.#scalars.forEach(({ at }, i) => {
-      const row = this.steps % this.#ringRows;
-      const to = (row * this.#scalars.length + i) * 4;
-      encoder.copyBufferToBuffer(at.buffer, at.offset, this.#ring as GPUBuffer, to, 4);
-    });
+    this.#ring.record(encoder, this.steps);
     this.gpu.device.queue.submit([encoder.finish()]);
     this.steps++;
-    this.#inFlight++;
-    if (this.#inFlight < 2) return Promise.resolve();
-    const done = this.settle();
-    done.catch(() => {}); // who does not await it gets the error from the next call
-    return done;
+    return this.#pace.submitted();
   }
 
   /** Resolves when all submitted steps are done. @throws GpuError */
-  async settle(): Promise<void> {
-    // A step submitted while others are waited for needs a wait of its own.
-    while (this.#settling || this.#inFlight) {
-      this.#settling ??= this.#wait().finally(() => {
-        this.#settling = undefined;
-      });
-      await this.#settling;
-    }
-    this.gpu.check();
-  }
-
-  async #wait(): Promise<void> {
-    const count = this.#inFlight;
-    this.#inFlight = 0;
-    const begin = performance.now();
-    // While a promise of the queue is pending, Dawn's node binding polls and takes a core from a CPU adapter: sleep
-    // through most of the expected time first.
-    const expected = this.#stepMs ?? 0;
-    const sleep = expected * Math.min(count, 2) * 0.9;
-    if (sleep > 1) await new Promise((resolve) => setTimeout(resolve, sleep));
-    const woke = performance.now();
-    await this.gpu.device.queue.onSubmittedWorkDone();
-    const each = (performance.now() - begin) / count;
-    const overslept = sleep > 1 && performance.now() - woke < 0.05 * sleep;
-    // The first steps tell nothing: drivers compile kernels in them.
-    if (this.#stepMs === undefined) this.#stepMs = 0;
-    else if (overslept) this.#stepMs = expected / 2;
-    else this.#stepMs = expected ? Math.min(each, expected * 1.5) : each;
-    this.gpu.check();
+  settle(): Promise<void> {
+    return this.#pace.settle();
   }
 
   /** An output of the latest step, row-major without padding; a scalar is one number. @throws UserError, GpuError */
@@ -421,7 +224,7 @@ export class Program {
     if (this.layout.valueOf.has(value) && !this.layout.kept.has(value)) {
       throw new UserError(`${node.op.name} ${format(node.shape)} is no output: its memory is used again; set keepAll`);
     }
-    const { buffer, offset, bytes: size } = this.#locate(node);
+    const { buffer, offset, bytes: size } = this.#memory.locate(node);
     return new Float32Array(await this.gpu.read(buffer, offset, size));
   }
 
@@ -429,26 +232,13 @@ export class Program {
    * The scalar outputs of the steps since the last call (at most as many as the ring keeps). Steps submitted after the
    * call do not wait for it: a training loop calls it now and then and looks at the result later.
    */
-  async history(): Promise<History> {
-    const last = this.steps;
-    const first = Math.max(this.#ringRead, last - this.#ringRows);
-    this.#ringRead = last;
-    const values = Object.fromEntries(this.#scalars.map(({ name }) => [name, new Float32Array(last - first)]));
-    if (this.#ring && last > first) {
-      const width = this.#scalars.length;
-      const ring = new Float32Array(await this.gpu.read(this.#ring, 0, width * this.#ringRows * 4));
-      for (let step = first; step < last; step++) {
-        this.#scalars.forEach(({ name }, i) => {
-          values[name][step - first] = ring[(step % this.#ringRows) * width + i];
-        });
-      }
-    }
-    return { first: first + 1, values };
+  history(): Promise<History> {
+    return this.#ring.take(this.steps);
   }
 
   /** Floating-point operations of one step, counted from the shapes. */
   get flops(): number {
-    return this.layout.stages.flatMap((s) => s.dispatches).reduce((total, d) => total + (d.flops ?? 0), 0);
+    return flopsOf(this.layout);
   }
 
   /** Dispatches of one step. */
@@ -458,47 +248,13 @@ export class Program {
 
   /** The program in words: each dispatch with kernel, shapes, slot and bytes, then the memory. */
   dump(): string {
-    const lines: string[] = [];
-    const place = (node: Node): string => {
-      if (node.op.kind === "alias") return place(node.inputs[0]);
-      if (node.op.kind === "leaf") return node.op.name;
-      const inside = this.layout.packedIn.get(node);
-      if (inside) return `${place(inside.pack)}+${inside.offset}`;
-      return node.op.kind === "effect" ? "state" : `slot ${this.#slotOf(node)}`;
-    };
-    for (const { node, dispatches } of this.layout.stages) {
-      dispatches.forEach(({ kernel, groups, flops }, i) => {
-        const inputs = node.inputs.map((x) => format(x.shape)).join(" ");
-        const value = `${inputs} → ${format(node.shape)}  ${place(node)}, ${bytes(node.shape)} bytes`;
-        const work = flops ? `, ${(flops / 1e6).toFixed(2)} MFLOP` : "";
-        const index = String(lines.length + 1).padStart(4);
-        lines.push(
-          `${index}  ${node.op.name.padEnd(18)} ${kernel.name.padEnd(28)} ${groups.join("×").padEnd(10)} ${i ? "(same node)" : value + work}`,
-        );
-      });
-    }
-    const { slots, lowerBound } = this.layout.plan;
-    const planned = slots.reduce((a, b) => a + b, 0);
-    lines.push(
-      `${slots.length} slots, ${planned} bytes (at least ${lowerBound}); ${(this.flops / 1e9).toFixed(4)} GFLOP a step`,
-    );
-    slots.forEach((size, i) => {
-      lines.push(`  slot ${i}: ${size} bytes`);
-    });
-    return lines.join("\n");
+    return dump(this.layout);
   }
 
   /** Frees what belongs to this program alone; parameters and constants stay. */
   destroy(): void {
-    for (const buffer of [...this.#slots, this.#clock, this.#ring, this.#uniforms]) buffer?.destroy();
-    for (const [node, buffer] of this.#leaves) if (node.op === inputOp) buffer.destroy();
-  }
-}
-
-function checkNames(kernel: Kernel, compiled: CompiledKernel, bind: Dispatch["bind"]): void {
-  const wanted = compiled.bindings.filter((b) => b.type !== "uniform").map((b) => b.name);
-  const given = Object.keys(bind);
-  if (wanted.length !== given.length || wanted.some((name) => !given.includes(name))) {
-    throw new GpuError(`kernel ${kernel.name} binds [${wanted.join(", ")}], but was given [${given.join(", ")}]`);
+    this.#memory.destroy();
+    this.#ring.destroy();
+    this.#uniforms?.destroy();
   }
 }

@@ -30,10 +30,16 @@ export function mapSizes({ size, stages }: Architecture): number[] {
   return [...sizes, middle, Math.floor((middle - 3) / 2) + 1];
 }
 
-/** @throws UserError if a stage or the bottleneck does not fit the picture's size */
+/** @throws UserError if a count is none, or if a stage or the bottleneck does not fit the picture's size */
 export function checkArchitecture(a: Architecture): void {
-  const counts = { mid: a.mid, code: a.code, ...(a.dense === undefined ? {} : { dense: a.dense }) };
-  for (const [name, n] of Object.entries({ size: a.size, ...counts })) {
+  // What comes from a run's config.json has only been parsed.
+  if (!Array.isArray(a.stages)) throw new UserError("architecture: stages must be a list of channels");
+  const counts: Record<string, number> = { size: a.size, mid: a.mid, code: a.code };
+  if (a.dense !== undefined) counts.dense = a.dense;
+  a.stages.forEach((channels, i) => {
+    counts[`stage ${i}`] = channels;
+  });
+  for (const [name, n] of Object.entries(counts)) {
     if (!Number.isInteger(n) || n < 1) throw new UserError(`architecture: ${name} ${n} must be a whole number from 1`);
   }
   const sizes = mapSizes(a);

@@ -170,18 +170,18 @@ export interface Gate {
 
 /**
  * The three gates of a swap: it went all the way (t), it is closer to the true swap than a constant picture, and it
- * follows the pose. Each alone can be met without a swap.
+ * follows the pose. Each alone can be met without a swap. A ceiling that is not positive leaves nothing to compare with,
+ * and the gate fails.
  */
 export function gates(m: Measures): Gate[] {
-  const gate = (name: string, value: number, bound: number, least: boolean, of: string): Gate => ({
-    name,
-    value,
-    rule: `${least ? "≥" : "≤"} ${bound} of ${of}`,
-    passed: least ? value >= bound : value <= bound,
-  });
+  const gate = (name: string, figure: number, against: number, bound: number, least: boolean, of: string): Gate => {
+    const value = figure / against;
+    const passed = against > 0 && (least ? value >= bound : value <= bound);
+    return { name, value, rule: `${least ? "≥" : "≤"} ${bound} of ${of}`, passed };
+  };
   return [
-    gate("t", m.t / m.tCeiling, 0.92, true, "its ceiling"),
-    gate("swap error", m.swapError / m.constantSwapError, 0.75, false, "the constant picture's"),
-    gate("pose correlation", m.poseCorrelation / m.poseCorrelationCeiling, 0.85, true, "its ceiling"),
+    gate("t", m.t, m.tCeiling, 0.92, true, "its ceiling"),
+    gate("swap error", m.swapError, m.constantSwapError, 0.75, false, "the constant picture's"),
+    gate("pose correlation", m.poseCorrelation, m.poseCorrelationCeiling, 0.85, true, "its ceiling"),
   ];
 }

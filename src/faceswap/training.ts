@@ -1,4 +1,5 @@
 import { gradients } from "../engine/autograd.js";
+import { UserError } from "../engine/errors.js";
 import type { Gpu } from "../engine/gpu.js";
 import type { Node } from "../engine/graph.js";
 import { scale } from "../engine/ops/pointwise.js";
@@ -20,13 +21,21 @@ export type TrainingData = "avatars" | Record<Side, PictureSet>;
 /** A batch of one identity, other pictures every step: [batch, size, size, 3]. */
 function batchOf(side: Side, config: TrainingConfig, data: TrainingData): Node {
   const { batch, architecture, pair, poses } = config;
-  if (data !== "avatars") return pickPictures(data[side], { batch });
+  if (data !== "avatars") {
+    const { size } = data[side];
+    // A fully convolutional network would take them, with another code.
+    if (size !== architecture.size) {
+      throw new UserError(`pictures of ${side}: ${size} pixels do not fit a network for ${architecture.size} pixels`);
+    }
+    return pickPictures(data[side], { batch });
+  }
   return avatars(pairNamed(pair)[side], { batch, size: architecture.size, poses });
 }
 
 /**
  * The whole training step as a program: data, forward, backward, update. Its outputs are the scalars `loss`, `src` and
  * `dst` (L1 of each identity's reconstruction), `latent` (the statistical latent L2, unweighted) and `rate`.
+ * @throws UserError if the pictures have another size than the network
  */
 export function compileTraining(
   gpu: Gpu,

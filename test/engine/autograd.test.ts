@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { makeNode, type Node, type Op, topological } from "../../src/engine/graph.js";
-import { layOut } from "../../src/engine/program.js";
+import { layOut } from "../../src/engine/layout.js";
 import {
   add,
   constant,

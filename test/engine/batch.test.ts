@@ -4,8 +4,9 @@ import { fitBatches } from "../../src/engine/batch.js";
 import { UserError } from "../../src/engine/errors.js";
 import type { Gpu } from "../../src/engine/gpu.js";
 import { makeNode, type Node, type Target, topological } from "../../src/engine/graph.js";
+import { layOut } from "../../src/engine/layout.js";
 import { pack, sumSquares } from "../../src/engine/ops/pack.js";
-import { layOut, type Program } from "../../src/engine/program.js";
+import type { Program } from "../../src/engine/program.js";
 import { bytes, elements } from "../../src/engine/shape.js";
 import {
   abs,

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { fitBatches } from "../../src/engine/batch.js";
 import { ShapeError } from "../../src/engine/errors.js";
 import { aliasRoot, makeNode, type Node, type Op, topological, traced } from "../../src/engine/graph.js";
-import { layOut } from "../../src/engine/program.js";
+import { layOut } from "../../src/engine/layout.js";
 import {
   add,
   concat,

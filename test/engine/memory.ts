@@ -1,6 +1,6 @@
 import { expect } from "vitest";
 import { aliasRoot, type BoundTo, type Node, Scratch } from "../../src/engine/graph.js";
-import type { Layout } from "../../src/engine/program.js";
+import type { Layout } from "../../src/engine/layout.js";
 import { type KernelInterface, reflect } from "../../src/engine/shader.js";
 import { bytes } from "../../src/engine/shape.js";
 

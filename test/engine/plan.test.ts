@@ -2,9 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fitBatches } from "../../src/engine/batch.js";
 import { type Node, type Target, topological } from "../../src/engine/graph.js";
+import { layOut } from "../../src/engine/layout.js";
 import { pack, sumSquares } from "../../src/engine/ops/pack.js";
 import { type Lifetime, planSlots } from "../../src/engine/plan.js";
-import { layOut } from "../../src/engine/program.js";
 import { bytes, elements } from "../../src/engine/shape.js";
 import {
   adam,
