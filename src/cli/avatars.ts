@@ -1,3 +1,4 @@
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { Command, Option } from "commander";
 import { UserError } from "../engine/errors.js";
@@ -7,7 +8,7 @@ import { drawAvatars, poses, SIZES } from "../faceswap/avatars.js";
 import { PAIRS, type PairName, pairNamed } from "../faceswap/identities.js";
 import { type Background, POSE_KINDS, type PoseKind } from "../faceswap/poses.js";
 import { adapterLine, openGpu } from "../platform/node.js";
-import { ensureDir, writeFileAtomic } from "../storage/files.js";
+import { checkFilePath, checkFolderPath, ensureDir, writeFileAtomic } from "../storage/files.js";
 import { encodePng, type Picture } from "../storage/images.js";
 import { montage } from "../storage/montage.js";
 import { AVATARS_FILE, type AvatarsFile } from "./avatarsFile.js";
@@ -45,12 +46,25 @@ export function avatarsCommand(): Command {
     .action(draw);
 }
 
+/** Pictures left from an earlier call would be mixed with others, of which avatars.json knows nothing. */
+function checkFolders(folders: readonly string[]): void {
+  for (const path of folders) {
+    checkFolderPath(path);
+    if (existsSync(path) && readdirSync(path).length) {
+      throw new UserError(`${path} is not empty: give another --out, or remove it`);
+    }
+  }
+}
+
 async function draw(options: Options): Promise<void> {
   const { pair: name, count, size, seed, out } = options;
   if (size < SIZES.least || size > SIZES.most) {
     throw new UserError(`--size ${size}: avatars are drawn from ${SIZES.least} to ${SIZES.most} pixels`);
   }
   const sheet = /\.png$/i.test(out);
+  const folder = (side: string) => join(out, side);
+  if (sheet) checkFilePath(out);
+  else checkFolders(SIDES.map(folder));
   const pair = pairNamed(name);
   const batch = Math.min(16, count);
   const gpu = await openGpu({ adapter: options.adapter });
@@ -66,7 +80,6 @@ async function draw(options: Options): Promise<void> {
     },
     { seed },
   );
-  const folder = (side: string) => join(out, side);
   if (!sheet) for (const side of SIDES) ensureDir(folder(side));
   const drawn: Record<string, Picture[]> = { src: [], dst: [] };
   const digits = Math.max(4, String(count - 1).length);

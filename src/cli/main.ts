@@ -15,7 +15,9 @@ for (const command of [trainCommand(), swapCommand(), avatarsCommand(), doctorCo
 }
 program.addHelpText(
   "after",
-  "\nEnvironment: SHIBORI_ADAPTER (as --adapter), SHIBORI_CACHE (where the embedded driver is unpacked)," +
+  "\nExamples:\n  shibori doctor\n  shibori train --preset avatar-64 --out runs/demo" +
+    "\n  shibori swap --run runs/demo --from src --to dst face.png -o swapped.png" +
+    "\n\nEnvironment: SHIBORI_ADAPTER (as --adapter), SHIBORI_CACHE (where the embedded driver is unpacked)," +
     "\n             SHIBORI_VERBOSE=1 (show the drivers' own messages).",
 );
 

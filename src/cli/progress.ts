@@ -11,6 +11,12 @@ interface StepValues {
 /** Seconds between plain lines, where the output is no terminal. */
 const INTERVAL = 10;
 
+/** Columns that a line needs without its bar. */
+const FIGURES_WIDTH = 80;
+
+/** Without the zero before the point. */
+const decimal = (n: number, digits: number): string => n.toFixed(digits).replace(/^0\./, ".");
+
 const clock = (seconds: number): string => {
   const s = Math.max(0, Math.round(seconds));
   return `${Math.floor(s / 60)}:${String(s % 60).padStart(2, "0")}`;
@@ -29,8 +35,12 @@ export class Progress {
     private readonly pictures: number,
   ) {
     if (!process.stdout.isTTY) return;
-    const format = "{bar} {value}/{total}  {figures}";
-    this.#bar = new SingleBar({ format, barsize: 20, stream: process.stdout, fps: 5 }, Presets.shades_classic);
+    // The figures come first: the bar takes what a narrow terminal has left.
+    const barsize = Math.min(20, process.stdout.columns - FIGURES_WIDTH);
+    const format = `${barsize < 4 ? "" : "{bar} "}{value}/{total} {figures}`;
+    // gracefulExit mends the terminal when Ctrl-C ends the run.
+    const options = { format, barsize, stream: process.stdout, fps: 5, gracefulExit: true };
+    this.#bar = new SingleBar(options, Presets.shades_classic);
     this.#bar.start(steps, 0, { figures: "" });
   }
 
@@ -38,13 +48,13 @@ export class Progress {
     const seconds = (performance.now() - this.#begin) / 1e3;
     const rate = (step * this.pictures) / seconds;
     const figures = [
-      `loss ${loss.toFixed(4)}`,
-      `L1 ${src.toFixed(4)} ${dst.toFixed(4)}`,
-      `latent ${latent.toFixed(4)}`,
-      `t ${this.t === undefined ? "–" : `${Math.round(100 * this.t)} %`}`,
+      `loss ${decimal(loss, 4)}`,
+      `L1 ${decimal(src, 3)} ${decimal(dst, 3)}`,
+      `latent ${decimal(latent, 4)}`,
+      `t ${this.t === undefined ? "–" : `${Math.round(100 * this.t)}%`}`,
       `${rate.toFixed(0)} pictures/s`,
       `${clock((seconds / step) * (this.steps - step))} left`,
-    ].join("  ");
+    ].join(" ");
     if (this.#bar) this.#bar.update(step, { figures });
     else if (seconds - this.#printed >= INTERVAL || step === this.steps) {
       this.#printed = seconds;

@@ -1,14 +1,14 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { UserError } from "../engine/errors.js";
 import { input } from "../engine/ops/leaf.js";
 import { compile } from "../engine/program.js";
-import { type Architecture, autoencoder, SIDES, type Side } from "../faceswap/architecture.js";
+import { type Architecture, type Autoencoder, autoencoder, SIDES, type Side } from "../faceswap/architecture.js";
 import { adapterLine, openGpu } from "../platform/node.js";
-import { ensureDir, fileError, writeFileAtomic } from "../storage/files.js";
+import { checkFilePath, checkFolderPath, ensureDir, fileError, writeFileAtomic } from "../storage/files.js";
 import { cropAndResize, decodePng, encodePng } from "../storage/images.js";
-import { RunFolder } from "../storage/runFolder.js";
+import { RUN_FILES, RunFolder } from "../storage/runFolder.js";
 import { adapterOption } from "./options.js";
 import { toPictures } from "./previews.js";
 
@@ -49,11 +49,21 @@ function filesOf(paths: readonly string[]): string[] {
   });
 }
 
+/** The network that a run trained. */
+function modelOf(folder: RunFolder): Autoencoder {
+  const { architecture } = (folder.readConfig() ?? {}) as { architecture?: Architecture };
+  const path = folder.file(RUN_FILES.config);
+  if (!architecture) throw new UserError(`${path} names no architecture`);
+  try {
+    return autoencoder(architecture, 0);
+  } catch (error) {
+    throw error instanceof UserError ? new UserError(`${path}: ${error.message}`) : error;
+  }
+}
+
 async function swap(paths: string[], { run, from, to, out, adapter }: Options): Promise<void> {
   const folder = RunFolder.open(run);
-  const config = folder.readConfig() as { architecture?: Architecture };
-  if (!config.architecture) throw new UserError(`${folder.file("config.json")} names no architecture`);
-  const model = autoencoder(config.architecture, 0);
+  const model = modelOf(folder);
   const shapes = new Map(model.parameters.nodes.map(({ attrs }) => [attrs.name, attrs.shape]));
   const values = folder.readCheckpoint(shapes);
 
@@ -64,7 +74,11 @@ async function swap(paths: string[], { run, from, to, out, adapter }: Options): 
   const targets = files.map((file) => (single ? out : join(out, basename(file))));
   const twice = targets.find((target, i) => targets.indexOf(target) !== i);
   if (twice) throw new UserError(`two pictures would be written to ${twice}: give them one at a time`);
-  const { size } = config.architecture;
+  const { size } = model.architecture;
+  const own = files.find((file) => targets.some((target) => resolve(target) === resolve(file)));
+  if (own) throw new UserError(`${own} would be overwritten by a swap: give another --out`);
+  if (single) checkFilePath(out);
+  else checkFolderPath(out);
   const pictures = files.map((file) => {
     try {
       return cropAndResize(decodePng(readFileSync(file), file), size);

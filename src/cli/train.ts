@@ -51,7 +51,7 @@ export function trainCommand(): Command {
     .addOption(adapterOption())
     .addHelpText(
       "after",
-      `\nPresets:\n${presetList.join("\n")}\n\nExamples:\n  shibori train --preset avatar-64 --out runs/demo` +
+      `\nPresets, which decide what is not given:\n${presetList.join("\n")}\n\nExamples:\n  shibori train --preset avatar-64 --out runs/demo` +
         "\n  shibori train --preset avatar-64-naive --out runs/trap\n" +
         "  shibori train --src faces/src --dst faces/dst --out runs/mine",
     )
@@ -75,20 +75,22 @@ async function train(options: Options): Promise<void> {
   }
   const faces = options.src && options.dst ? loadFaces(options.src, options.dst, config.architecture.size) : undefined;
   if (faces?.about) config = { ...config, pair: faces.about.pair, poses: faces.about.poses };
-  const folder = RunFolder.create(options.out, options);
+  RunFolder.check(options.out, options);
   const gpu = await openGpu({ adapter: options.adapter });
   console.log(adapterLine(gpu));
+  console.log("compiling kernels …");
+  const begin = performance.now();
+  const model = autoencoder(config.architecture, config.seed);
+  const program = await compileTraining(gpu, model, config, faces?.training);
+  const judge = await judgeOf(gpu, model, config, faces);
+  // Only now: whatever was refused so far has cost no earlier run.
+  const folder = RunFolder.create(options.out, options);
   folder.writeConfig({
     preset: options.preset,
     ...config,
     ...(faces ? { src: options.src, dst: options.dst } : {}),
     adapter: { kind: gpu.kind, name: gpu.name, driver: gpu.adapter.info.description },
   });
-
-  const begin = performance.now();
-  const model = autoencoder(config.architecture, config.seed);
-  const program = await compileTraining(gpu, model, config, faces?.training);
-  const judge = await judgeOf(gpu, model, config, faces);
   const { size } = config.architecture;
   const grid = mapSizes(config.architecture).at(-1);
   const code = config.architecture.dense ?? `${grid}×${grid}×${config.architecture.code}`;
@@ -99,9 +101,13 @@ async function train(options: Options): Promise<void> {
   );
 
   const progress = new Progress(config.steps, config.batch * 2);
-  const look = new Set(Array.from({ length: 10 }, (_, i) => Math.round(((i + 1) * config.steps) / 10)));
-  const glance = Math.max(1, Math.round(config.steps / 30));
+  // A look costs as much as ten steps: short runs have fewer.
+  const count = Math.min(10, Math.max(1, Math.floor(config.steps / 20)));
+  const saves = new Set(Array.from({ length: count }, (_, i) => Math.round(((i + 1) * config.steps) / count)));
+  const glance = Math.max(20, Math.round(config.steps / 30));
+  let drained = performance.now();
   const drain = async () => {
+    drained = performance.now();
     const { first, values } = await program.history();
     const { loss } = values;
     const lines = Array.from(loss, (_, i) => ({
@@ -115,13 +121,15 @@ async function train(options: Options): Promise<void> {
   for (let step = 1; step <= config.steps; step++) {
     await program.run();
     const final = step === config.steps;
-    if (step % Math.max(1, Math.min(glance, 100)) === 0 || final) await drain();
-    if ((step % glance === 0 || look.has(step)) && !final) {
+    const looks = step % glance === 0 || saves.has(step);
+    // Every second, for the progress bar, and before the ring of 256 steps is full.
+    if (looks || final || step % 100 === 0 || performance.now() - drained > 1000) await drain();
+    if (looks && !final) {
       const { t, line } = await judge.glance();
       progress.t = t;
       folder.appendMetrics([{ step, measures: line }]);
     }
-    if (look.has(step) && !final) await save(folder, gpu, model, judge, step);
+    if (saves.has(step) && !final) await save(folder, gpu, model, judge, step);
   }
   const verdict = await judge.verdict();
   progress.stop();
@@ -130,7 +138,7 @@ async function train(options: Options): Promise<void> {
   const seconds = (performance.now() - begin) / 1e3;
   console.log(
     `trained ${config.steps} steps in ${(seconds / 60).toFixed(1)} minutes; ` +
-      `${folder.file(RUN_FILES.previews)}, ${RUN_FILES.metrics} and ${RUN_FILES.checkpoint} are in ${folder.path}`,
+      `${RUN_FILES.previews}, ${RUN_FILES.metrics} and ${RUN_FILES.checkpoint} are in ${folder.path}`,
   );
   console.log(verdict.text);
   gpu.destroy();

@@ -4,6 +4,9 @@ import type { Target } from "./graph.js";
 /** Kernel styles of the heavy ops: the readable baseline, and the one that CPU adapters like. */
 export type Style = "baseline" | "subgroup";
 
+/** Whether the subgroup kernels fit an adapter whose subgroups have so many lanes (0: none, or no single size). */
+export const runsSubgroupKernels = (lanes: number): boolean => lanes === 4 || lanes === 8 || lanes === 16;
+
 /**
  * Decides which of an op's kernels runs: the one place to decide it. A measuring tuner belongs here; until it comes, the
  * rule is the adapter's kind. `lanes` is how many vec4s of channels the subgroup's lanes would share: a subgroup kernel
@@ -12,11 +15,10 @@ export type Style = "baseline" | "subgroup";
  */
 export function chooseStyle(target: Target, op: string, lanes: number): Style {
   const forced = target.kernels[op] ?? target.kernels["*"];
-  const able = target.subgroupSize >= 4 && target.subgroupSize <= 16;
+  const able = runsSubgroupKernels(target.subgroupSize);
   if (forced === "baseline") return "baseline";
   if (forced === "subgroup") {
-    if (!able)
-      throw new UserError(`kernels: ${op} "subgroup" needs an adapter with one subgroup size of 4 to 16 lanes`);
+    if (!able) throw new UserError(`kernels: ${op} "subgroup" needs an adapter with subgroups of 4, 8 or 16 lanes`);
     return "subgroup";
   }
   if (forced !== undefined)

@@ -1,7 +1,7 @@
 /** Files that are written whole or not at all. Node only. */
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { UserError } from "../engine/errors.js";
 
 /**
@@ -40,6 +40,36 @@ export function ensureDir(path: string): void {
   } catch (error) {
     throw fileError("create the folder", path, error);
   }
+}
+
+/**
+ * Refuses a path at which no folder can be made or filled, before there is anything to lose. Writes nothing.
+ *
+ * @throws UserError naming the path
+ */
+export function checkFolderPath(path: string): void {
+  let existing = resolve(path);
+  while (!fs.existsSync(existing)) existing = dirname(existing);
+  try {
+    // The dot asks for a folder: a file answers ENOTDIR.
+    fs.accessSync(`${existing}/.`, fs.constants.W_OK | fs.constants.X_OK);
+  } catch (error) {
+    throw fileError("write to the folder", path, error);
+  }
+}
+
+/**
+ * Refuses a path at which no file can be written, before there is anything to lose. Writes nothing.
+ *
+ * @throws UserError naming the path
+ */
+export function checkFilePath(path: string): void {
+  const refuse = (why: string): never => {
+    throw new UserError(`cannot write ${path}: ${why}`);
+  };
+  if (!fs.existsSync(dirname(path))) refuse(`the folder ${dirname(path)} does not exist`);
+  if (fs.existsSync(path) && fs.statSync(path).isDirectory()) refuse("it is a folder, not a file");
+  checkFolderPath(dirname(path));
 }
 
 const REASONS: Record<string, string> = {

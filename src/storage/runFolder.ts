@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../engine/errors.js";
 import { elements, format, type Shape } from "../engine/shape.js";
-import { ensureDir, fileError, writeFileAtomic } from "./files.js";
+import { checkFolderPath, ensureDir, fileError, writeFileAtomic } from "./files.js";
 import { decodeSafetensors, encodeSafetensors, type TensorIn } from "./safetensors.js";
 
 /** Names inside a run folder. */
@@ -26,17 +26,27 @@ const key = (state: string, name: string) => (state === "values" ? name : `${sta
 export class RunFolder {
   private constructor(readonly path: string) {}
 
-  /** Makes a folder for a new run. @throws UserError if it holds a run and `overwrite` is not set, or cannot be written */
-  static create(path: string, options: { overwrite: boolean }): RunFolder {
-    const folder = new RunFolder(path);
-    const taken = Object.values(RUN_FILES).filter((name) => existsSync(folder.file(name)));
+  /** Refuses a folder that `create` would refuse. Writes nothing. @throws UserError */
+  static check(path: string, options: { overwrite: boolean }): void {
+    const taken = new RunFolder(path).#taken();
     if (taken.length && !options.overwrite) {
       throw new UserError(`${path} holds a run already (${taken.join(", ")}): give another --out, or --overwrite`);
     }
+    checkFolderPath(path);
+  }
+
+  /** Makes a folder for a new run. @throws UserError if it holds a run and `overwrite` is not set, or cannot be written */
+  static create(path: string, options: { overwrite: boolean }): RunFolder {
+    RunFolder.check(path, options);
+    const folder = new RunFolder(path);
     ensureDir(path);
-    for (const name of taken) rmSync(folder.file(name), { recursive: true });
+    for (const name of folder.#taken()) rmSync(folder.file(name), { recursive: true });
     ensureDir(folder.file(RUN_FILES.previews));
     return folder;
+  }
+
+  #taken(): string[] {
+    return Object.values(RUN_FILES).filter((name) => existsSync(this.file(name)));
   }
 
   /** Opens the folder of an earlier run. @throws UserError if it is not one */
@@ -91,6 +101,7 @@ export class RunFolder {
    */
   readCheckpoint(shapes: ReadonlyMap<string, Shape>): Map<string, Float32Array> {
     const path = this.file(RUN_FILES.checkpoint);
+    if (!existsSync(path)) throw new UserError(`${path} does not exist: the run has not got to its first checkpoint`);
     let bytes: Uint8Array;
     try {
       bytes = readFileSync(path);

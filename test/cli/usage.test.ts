@@ -1,0 +1,148 @@
+import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { autoencoder } from "../../src/faceswap/architecture.js";
+import { PRESETS } from "../../src/faceswap/presets.js";
+import { encodePng } from "../../src/storage/images.js";
+import { RunFolder } from "../../src/storage/runFolder.js";
+import { ensureBuilt, Shell } from "./shell.js";
+
+// What the command line says before it opens a device: none of this needs one.
+
+const shell = new Shell();
+
+/** A finished run, as `train` leaves it, without the training. */
+function makeRun(name: string): void {
+  const { architecture } = PRESETS["avatar-64"];
+  const folder = RunFolder.create(shell.file(name), { overwrite: false });
+  const { nodes } = autoencoder(architecture, 0).parameters;
+  const shapes = new Map(nodes.map(({ attrs, shape }) => [attrs.name, shape]));
+  const values = new Map(
+    nodes.map(({ attrs, shape }) => [attrs.name, new Float32Array(shape.reduce((a, b) => a * b))]),
+  );
+  folder.writeConfig({ architecture });
+  folder.writeCheckpoint({ shapes, states: new Map([["values", values]]) }, 1);
+}
+
+/** A copy of the run with another file in it. */
+function damagedRun(name: string, file: string, content: Uint8Array | string): void {
+  cpSync(shell.file("run"), shell.file(name), { recursive: true });
+  writeFileSync(shell.file(name, file), content);
+}
+
+beforeAll(async () => {
+  await ensureBuilt();
+  const png = encodePng({ width: 64, height: 64, data: new Uint8Array(64 * 64 * 3).fill(99) });
+  for (const folder of ["empty", "one", "two", "full", "full/src"]) mkdirSync(shell.file(folder));
+  for (const file of ["one/a.png", "two/a.png", "two/b.png", "full/src/a.png", "face.png"]) {
+    writeFileSync(shell.file(file), png);
+  }
+  writeFileSync(shell.file("one/cut.png"), png.subarray(0, 60));
+  writeFileSync(shell.file("cut.png"), png.subarray(0, 60));
+  writeFileSync(shell.file("file"), "no folder");
+  makeRun("run");
+  const checkpoint = shell.read("run/checkpoint.safetensors");
+  damagedRun("short", "checkpoint.safetensors", checkpoint.subarray(0, 100_000));
+  damagedRun("wider", "config.json", '{"architecture":{"size":64,"stages":[16,32],"mid":65,"code":64}}');
+  damagedRun("deeper", "config.json", '{"architecture":{"size":64,"stages":[16,32,32],"mid":64,"code":64}}');
+  damagedRun("dense", "config.json", '{"architecture":{"size":64,"stages":[16,32],"mid":64,"code":64,"dense":8}}');
+  damagedRun("unreadable", "config.json", "{");
+  damagedRun("null", "config.json", "null");
+  damagedRun("blank", "config.json", '{"architecture":{"size":64}}');
+});
+afterAll(() => shell.remove());
+
+describe("--help", () => {
+  it.each(["", "train", "swap", "avatars", "doctor"])("%s shows examples that name the command", async (command) => {
+    const help = await shell.do(`${command} --help`);
+    expect(help).toMatch(/^Usage: shibori/);
+    expect(help.split("Examples:\n")[1]).toMatch(new RegExp(`^  shibori ${command || "doctor"}`));
+  });
+
+  it("of train lists every preset with its description", async () => {
+    const help = await shell.do("train --help");
+    for (const [name, { description }] of Object.entries(PRESETS)) {
+      expect(help).toMatch(new RegExp(`^  ${name} +${description}$`, "m"));
+    }
+  });
+});
+
+/** A command and what its one line must say. */
+const MISTAKES: [command: string, reason: string | RegExp][] = [
+  ["paint", "unknown command 'paint'"],
+  ["doctor --verbose", "unknown option '--verbose'"],
+
+  ["avatars", "required option '-o, --out <path>' not specified"],
+  ["avatars --size 16 -o x.png", "--size 16: avatars are drawn from 32 to 1024 pixels"],
+  ["avatars --size 2000 -o x.png", "--size 2000: avatars are drawn from 32 to 1024 pixels"],
+  ["avatars --count 0 -o x.png", /--count <n>' argument '0' is invalid. It must be a whole number from 1/],
+  ["avatars --pair us -o x.png", /--pair <name>' argument 'us' is invalid. Allowed choices are mild, hue/],
+  ["avatars --poses wild -o x.png", /Allowed choices are demo, full, narrow, wide/],
+  ["avatars -o nowhere/x.png", "cannot write nowhere/x.png: the folder nowhere does not exist"],
+  ["avatars -o file/x.png", /^cannot write to the folder file: a part of the path is a file/],
+  ["avatars -o file", /^cannot write to the folder file\/src: a part of the path is a file/],
+  ["avatars -o full", "full/src is not empty: give another --out, or remove it"],
+  ["avatars -o x.png --adapter voodoo", /^no adapter "voodoo" was found; here (are|is)/],
+
+  ["train", "required option '--out <dir>' not specified"],
+  ["train --out r --batch 1", "batch 1: the latent loss needs a variance, so at least 2 pictures per identity"],
+  ["train --out r --steps 0", /--steps <n>' argument '0' is invalid. It must be a whole number from 1/],
+  ["train --out r --steps 1e3", /'1e3' is invalid/],
+  ["train --out r --seed -1", /--seed <n>' argument '-1' is invalid. It must be a whole number from 0/],
+  ["train --out r --lr 0", /--lr <rate>' argument '0' is invalid. It must be a positive number/],
+  ["train --out r --lr NaN", /'NaN' is invalid/],
+  ["train --out r --latent-weight -1", /'-1' is invalid. It must be a number from 0/],
+  ["train --out r --preset avatar-65", /^there is no preset "avatar-65"; choose one of avatar-64, avatar-64-naive, /],
+  ["train --out r --adapter voodoo", /^no adapter "voodoo" was found; here (are|is)/],
+  ["train --out run --overwrite --adapter voodoo", /^no adapter "voodoo" was found/],
+  ["train --out run", /^run holds a run already \(config.json, checkpoint.safetensors, previews\): give another --out/],
+  ["train --out file/r", /^cannot write to the folder file\/r: a part of the path is a file/],
+  ["train --out r --src two", "give both --src and --dst, or neither"],
+  ["train --out r --dst two", "give both --src and --dst, or neither"],
+  ["train --out r --src nowhere --dst two", "the picture folder nowhere does not exist; check the path"],
+  ["train --out r --src two --dst empty", /^the picture folder empty is empty; put at least 2 PNG pictures/],
+  ["train --out r --src file --dst two", "file is a file; give the folder that holds the pictures"],
+  [
+    "train --out r --src one --dst two",
+    /^the picture folder one has 1 usable PNG of 2 \(cut.png skipped: cut short: .*; put at least 2/,
+  ],
+  ["train --out r --src two --dst two --pair mild", /^--pair and --poses choose avatars/],
+
+  ["swap --run run --from src --to dst -o a.png", "missing required argument 'in'"],
+  ["swap face.png --run run --from me --to dst -o a.png", /'me' is invalid. Allowed choices are src, dst/],
+  ["swap face.png --run run --from src --to you -o a.png", /'you' is invalid. Allowed choices are src, dst/],
+  ["swap face.png --run nowhere --from src --to dst -o a.png", /^nowhere is not the folder of a run: it has no config/],
+  ["swap nowhere.png --run run --from src --to dst -o a.png", "nowhere.png does not exist"],
+  ["swap cut.png --run run --from src --to dst -o a.png", /^cut.png: cut short/],
+  ["swap file --run run --from src --to dst -o a.png", "file: not a PNG file"],
+  ["swap empty --run run --from src --to dst -o a", "empty holds no PNG files"],
+  ["swap two --run run --from src --to dst -o a.png", "2 pictures do not fit one file a.png: give a folder"],
+  ["swap one two --run run --from src --to dst -o a", /^two pictures would be written to a\/a.png/],
+  ["swap two --run run --from src --to dst -o two", "two/a.png would be overwritten by a swap: give another --out"],
+  ["swap face.png --run run --from src --to dst -o ./face.png", /^face.png would be overwritten by a swap/],
+  ["swap two --run run --from src --to dst -o file", /^cannot write to the folder file: a part of the path is a file/],
+  ["swap face.png --run run --from src --to dst -o no/a.png", "cannot write no/a.png: the folder no does not exist"],
+  ["swap face.png --run short --from src --to dst -o a.png", /^short\/checkpoint.safetensors: .* cut short\?$/],
+  [
+    "swap face.png --run wider --from src --to dst -o a.png",
+    'wider/checkpoint.safetensors: tensor "encoder.2.weight" is [3, 3, 32, 64], but the run\'s network has [3, 3, 32, 65]',
+  ],
+  ["swap face.png --run deeper --from src --to dst -o a.png", /^deeper\/checkpoint.safetensors: tensor "encoder\.2/],
+  [
+    "swap face.png --run dense --from src --to dst -o a.png",
+    'dense/checkpoint.safetensors: tensor "encoder.down.weight" is missing; the file belongs to another network',
+  ],
+  ["swap face.png --run unreadable --from src --to dst -o a.png", /^unreadable\/config.json: .*JSON/],
+  ["swap face.png --run null --from src --to dst -o a.png", "null/config.json names no architecture"],
+  [
+    "swap face.png --run blank --from src --to dst -o a.png",
+    "blank/config.json: architecture: stages must be a list of channels",
+  ],
+];
+
+describe("refuses in one line, touching nothing:", () => {
+  it.for(MISTAKES)("shibori %s", async ([command, reason]) => {
+    const line = await shell.mistake(command);
+    if (typeof reason === "string") expect(line).toBe(reason);
+    else expect(line).toMatch(reason);
+  });
+});
