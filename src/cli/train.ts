@@ -104,7 +104,7 @@ async function train(options: Options): Promise<void> {
   // A look costs as much as ten steps: short runs have fewer.
   const count = Math.min(10, Math.max(1, Math.floor(config.steps / 20)));
   const saves = new Set(Array.from({ length: count }, (_, i) => Math.round(((i + 1) * config.steps) / count)));
-  const glance = Math.max(20, Math.round(config.steps / 30));
+  const glance = Math.max(20, Math.round(config.steps / 20));
   let drained = performance.now();
   const drain = async () => {
     drained = performance.now();

@@ -9,11 +9,10 @@ export const runsSubgroupKernels = (lanes: number): boolean => lanes === 4 || la
 
 /**
  * Decides which of an op's kernels runs: the one place to decide it. A measuring tuner belongs here; until it comes, the
- * rule is the adapter's kind. `lanes` is how many vec4s of channels the subgroup's lanes would share: a subgroup kernel
- * with most lanes idle loses to the baseline.
+ * rule is the adapter's kind.
  * @throws UserError if the caller forces a style that does not exist or that the adapter cannot run.
  */
-export function chooseStyle(target: Target, op: string, lanes: number): Style {
+export function chooseStyle(target: Target, op: string): Style {
   const forced = target.kernels[op] ?? target.kernels["*"];
   const able = runsSubgroupKernels(target.subgroupSize);
   if (forced === "baseline") return "baseline";
@@ -23,5 +22,5 @@ export function chooseStyle(target: Target, op: string, lanes: number): Style {
   }
   if (forced !== undefined)
     throw new UserError(`kernels: ${op} has no style "${forced}"; there are baseline, subgroup`);
-  return target.cpu && able && lanes * 2 >= target.subgroupSize ? "subgroup" : "baseline";
+  return target.cpu && able ? "subgroup" : "baseline";
 }

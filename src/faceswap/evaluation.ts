@@ -20,8 +20,6 @@ import type { TrainingConfig } from "./presets.js";
 
 /** Poses that no training run sees: a seed of their own, far from any that a person types. */
 const HELD_OUT_SEED = 2 ** 52 + 1;
-/** Pictures whose median is the constant picture. */
-const MEDIAN_COUNT = 256;
 const BATCH = 16;
 
 const stack = (parts: Float32Array[], count: number): Stack => {
@@ -50,7 +48,7 @@ export interface HeldOut {
   readonly median: Record<Side, Float32Array>;
 }
 
-/** Draws held-out poses of a run's pair on the GPU, and the medians over as many poses of the training kind. */
+/** Draws held-out poses of a run's pair on the GPU, and the medians of as many others. */
 export async function drawHeldOut(gpu: Gpu, config: TrainingConfig, count = 128): Promise<HeldOut> {
   const { size } = config.architecture;
   const pair = pairNamed(config.pair);
@@ -67,10 +65,10 @@ export async function drawHeldOut(gpu: Gpu, config: TrainingConfig, count = 128)
     };
   };
   const program = await compile(gpu, build, { seed: HELD_OUT_SEED });
-  const truth = await gather(program, ["src", "dst", "eyes", "mouth"], count);
-  const many = await gather(program, ["medianSrc", "medianDst"], MEDIAN_COUNT);
+  const drawn = await gather(program, ["src", "dst", "eyes", "mouth", "medianSrc", "medianDst"], count);
   program.destroy();
-  return { size, truth, median: { src: medianPicture(many.medianSrc), dst: medianPicture(many.medianDst) } };
+  const { medianSrc, medianDst, ...truth } = drawn;
+  return { size, truth, median: { src: medianPicture(medianSrc), dst: medianPicture(medianDst) } };
 }
 
 /** A network made ready to be looked at: pictures in, reconstructions and swaps out. */

@@ -42,13 +42,13 @@ export const PRESETS = {
     ...COMMON,
     description: "the demo: 64 px, code 3×3×64; swaps",
     architecture: { size: 64, stages: [16, 32], mid: 64, code: 64 },
-    ...{ batch: 2, steps: 3000, rate: 2e-3 },
+    ...{ batch: 2, steps: 2400, rate: 2.5e-3 },
   },
   "avatar-64-naive": {
     ...COMMON,
     description: "the trap in miniature, one stage fewer: code 7×7×64; reconstructs better and does not swap",
     architecture: { size: 64, stages: [16], mid: 64, code: 64 },
-    ...{ batch: 2, steps: 3000, rate: 2e-3 },
+    ...{ batch: 2, steps: 2400, rate: 2.5e-3 },
   },
   "avatar-128-naive": {
     ...at128,

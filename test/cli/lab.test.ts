@@ -15,9 +15,6 @@ afterAll(() => shell.remove());
 
 const [STEPS, SHORT] = [41, 3];
 
-/** SwiftShader needs half a minute to compile the kernels of a run: it trains twice here, four times in the full suite. */
-const slow = process.env.SHIBORI_ADAPTER === "embedded" && !process.env.SHIBORI_FULL;
-
 /** Lines of a run's metrics: those of steps, and the others. */
 function metrics(run: string) {
   const lines = shell.read(run, "metrics.jsonl").toString().trimEnd().split("\n");
@@ -123,7 +120,7 @@ describe("train", () => {
     expect(height).toBeLessThan(8 * 128);
   });
 
-  it.skipIf(slow)("gives the same bytes for the same seed", async () => {
+  it("gives the same bytes for the same seed", async () => {
     await shell.do(`train --preset avatar-64 --steps ${STEPS} --batch 2 --seed 5 --out twin`);
     for (const file of ["checkpoint.safetensors", "metrics.jsonl", "config.json", "previews/000041.png"]) {
       expect(shell.read("twin", file).equals(shell.read("a", file)), file).toBe(true);
@@ -154,7 +151,7 @@ describe("train", () => {
     expect(config).toMatchObject({ pair: "hue", poses: "full", src: "faces/src", dst: "faces/dst", seed: 6 });
   });
 
-  it.skipIf(slow)("says of other folders that a swap cannot be measured", async () => {
+  it("says of other folders that a swap cannot be measured", async () => {
     cpSync(shell.file("faces/dst"), shell.file("me"), { recursive: true });
     cpSync(shell.file("faces/dst"), shell.file("you"), { recursive: true });
     const said = await shell.do(`train --src me --dst you --steps ${SHORT} --out c`);

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { create, globals } from "webgpu";
 import { GpuError } from "../../src/engine/errors.js";
 import { type Dispatch, type Node, topological } from "../../src/engine/graph.js";
-import { subgroupPixels } from "../../src/engine/ops/conv2d.js";
+import { subgroupTile } from "../../src/engine/ops/conv2d.js";
 import { encodeUniform, type Kernel, reflect, specialise, unroll } from "../../src/engine/shader.js";
 import * as shibori from "../../src/index.js";
 
@@ -62,10 +62,15 @@ describe("every kernel", () => {
     "$name is valid for subgroups of 4, 8 and 16 lanes",
     async (kernel) => {
       for (const SG of [4, 8, 16]) {
-        for (const pixels of [4, 1000]) {
-          const tile: Record<string, number> = kernel.source.includes("const PIXELS")
-            ? { PIXELS: subgroupPixels(SG, pixels), BIAS: 0 }
-            : {};
+        for (const [co4, pixels] of [
+          [1, 1000],
+          [3, 1000],
+          [SG, 4],
+          [SG, 1000],
+        ]) {
+          const { constants, narrow } = subgroupTile(SG, co4, pixels);
+          if (narrow !== kernel.source.includes("const BLOCKS")) continue;
+          const tile = kernel.source.includes("const PIXELS") ? { ...constants, BIAS: 0 } : {};
           const ready = unroll(specialise(kernel, { SG, ...tile }));
           expect(ready.source).not.toContain("// unroll");
           expect(await complaint(ready), JSON.stringify({ SG, ...tile })).toBe("");

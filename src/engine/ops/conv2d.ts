@@ -1,5 +1,6 @@
 import baseline from "../../../shaders/conv2d.wgsl";
 import subgroup from "../../../shaders/conv2d_subgroup.wgsl";
+import narrow from "../../../shaders/conv2d_subgroup_narrow.wgsl";
 import { makeNode, type Node, type Op, refuse } from "../graph.js";
 import { kernel, MAX_GROUPS } from "../lower.js";
 import { blocks, lastBlocks, type Shape } from "../shape.js";
@@ -85,14 +86,16 @@ const conv2dOp: Op<ConvAttrs> = {
       const z = Math.ceil(pixelGroups / MAX_GROUPS);
       return [Math.ceil(pixelGroups / z), channelGroups, z];
     };
-    if (chooseStyle(target, "conv2d", co4) === "subgroup") {
-      const SG = target.subgroupSize;
-      const PIXELS = subgroupPixels(SG, pixels);
+    if (chooseStyle(target, "conv2d") === "subgroup") {
+      const tile = subgroupTile(target.subgroupSize, co4, pixels);
+      const constants = { ...tile.constants, ...flags };
       return [
         {
           ...common,
-          kernel: kernel("conv2d_subgroup", subgroup, { SG, PIXELS, ...flags }),
-          groups: grid(Math.ceil(pixels / PIXELS), Math.ceil(co4 / SG)),
+          kernel: tile.narrow
+            ? kernel("conv2d_subgroup_narrow", narrow, constants)
+            : kernel("conv2d_subgroup", subgroup, constants),
+          groups: grid(tile.pixelGroups, tile.channelGroups),
         },
       ];
     }
@@ -122,8 +125,20 @@ const conv2dOp: Op<ConvAttrs> = {
 /** How many vec4s of channels lie side by side in a baseline workgroup of 64. */
 export const baselineLanes = (co4: number): number => (co4 >= 16 ? 16 : co4 >= 8 ? 8 : co4 >= 4 ? 4 : 1);
 
-/** Pixels that a subgroup works on: 16, or 8 for the smallest maps. */
-export const subgroupPixels = (lanes: number, pixels: number): number => (pixels <= 8 && lanes <= 8 ? 8 : 16);
+/**
+ * How a subgroup of SG lanes shares the work: lanes along the output channels (co4 vec4s), or along the pixels, the
+ * "narrow" kernels, where the channels would leave lanes idle. `pixels` is of one launch, or of one phase.
+ */
+export function subgroupTile(SG: number, co4: number, pixels: number) {
+  const narrow = co4 < SG && co4 <= 4;
+  const PIXELS = narrow ? (co4 <= 2 ? 8 : 4) : pixels <= 8 && SG <= 8 ? 8 : 16;
+  return {
+    narrow,
+    constants: { SG, PIXELS, ...(narrow ? { BLOCKS: co4, LOADS: Math.ceil((4 * co4) / SG) } : {}) },
+    pixelGroups: Math.ceil(pixels / (narrow ? SG * PIXELS : PIXELS)),
+    channelGroups: narrow ? 1 : Math.ceil(co4 / SG),
+  };
+}
 
 /**
  * 2-D convolution (cross-correlation): y[n,oy,ox,o] = act(b[o] + Σ x[n, oy·s+ky−top, ox·s+kx−left, c] · w[ky,kx,c,o]).

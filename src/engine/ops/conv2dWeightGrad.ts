@@ -35,7 +35,7 @@ const weightGradOp: Op<WeightGradAttrs> = {
     const co4 = lastBlocks(gy.shape);
     const ci4 = lastBlocks(x.shape);
     const taps = kh * kw;
-    const style = chooseStyle(target, "conv2dWeightGrad", co4);
+    const style = chooseStyle(target, "conv2dWeightGrad");
     const SG = target.subgroupSize;
 
     // Enough splits to fill the adapter, few enough that the second pass stays cheap.

@@ -1,5 +1,6 @@
 import baseline from "../../../shaders/conv_transpose2d.wgsl";
 import subgroup from "../../../shaders/conv_transpose2d_subgroup.wgsl";
+import narrow from "../../../shaders/conv_transpose2d_subgroup_narrow.wgsl";
 import { makeNode, type Node, type Op, refuse } from "../graph.js";
 import { kernel, MAX_GROUPS } from "../lower.js";
 import { blocks, lastBlocks, type Shape } from "../shape.js";
@@ -12,7 +13,7 @@ import {
   checkGeometry,
   conv2d,
   everySide,
-  subgroupPixels,
+  subgroupTile,
 } from "./conv2d.js";
 import { conv2dWeightGrad } from "./conv2dWeightGrad.js";
 import { activationCode, activationGrad } from "./pointwise.js";
@@ -64,14 +65,16 @@ const convTranspose2dOp: Op<TransposeAttrs> = {
       const folds = Math.ceil(pixelGroups / MAX_GROUPS);
       return [Math.ceil(pixelGroups / folds), channelGroups * folds, stride * stride];
     };
-    if (chooseStyle(target, "convTranspose2d", co4) === "subgroup") {
-      const SG = target.subgroupSize;
-      const PIXELS = subgroupPixels(SG, phasePixels);
+    if (chooseStyle(target, "convTranspose2d") === "subgroup") {
+      const tile = subgroupTile(target.subgroupSize, co4, phasePixels);
+      const constants = { ...tile.constants, ...flags };
       return [
         {
           ...common,
-          kernel: kernel("conv_transpose2d_subgroup", subgroup, { SG, PIXELS, ...flags }),
-          groups: grid(Math.ceil(phasePixels / PIXELS), Math.ceil(co4 / SG)),
+          kernel: tile.narrow
+            ? kernel("conv_transpose2d_subgroup_narrow", narrow, constants)
+            : kernel("conv_transpose2d_subgroup", subgroup, constants),
+          groups: grid(tile.pixelGroups, tile.channelGroups),
         },
       ];
     }

@@ -30,7 +30,7 @@ interface Case {
 }
 
 /**
- * Pixels N·H'·W' and channels around the tiles: 4 and 16 pixels; 1, 4, 8, 16 vec4s of channels, 8 and 4 lanes.
+ * Pixels N·H'·W' and channels around the tiles: 4, 16, 32 and 64 pixels; 1, 4, 8, 16 vec4s of channels, 8 and 4 lanes.
  * Pipelines are dear on a cold lavapipe (seconds each): activations come with a bias, and most at one width.
  */
 const cases: Record<string, Case> = {
@@ -52,6 +52,8 @@ const cases: Record<string, Case> = {
     w: [1, 3, 5, 16],
     options: { padding: { ...NONE, left: 1, right: 1 } },
   },
+  "65 pixels, 6 to 7": { x: [1, 5, 13, 6], w: [3, 3, 6, 7], bias: true, options: { padding: all(1) } },
+  "130 pixels, 9 to 13, a 1×2 kernel": { x: [2, 5, 14, 9], w: [1, 2, 9, 13] },
   "33 pixels, 16 to 20, leaky ReLU": {
     x: [3, 1, 11, 16],
     w: [1, 1, 16, 20],

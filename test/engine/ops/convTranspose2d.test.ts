@@ -43,6 +43,7 @@ const cases: Record<string, Case> = {
     bias: true,
     options: { stride: 2, padding: all(1), activation: "sigmoid" },
   },
+  "168 pixels, 9 to 13, a 2×2 kernel": { x: [2, 5, 13, 9], w: [2, 2, 13, 9], bias: true },
   "33 pixels, 20 to 33": {
     x: [1, 3, 11, 20],
     w: [1, 3, 33, 20],

@@ -1,0 +1,93 @@
+// y = activation(conv2d(x, w) + b), as conv2d.wgsl (formula, layouts, uniform), in the style of conv2d_subgroup.wgsl for
+// few output channels, which would leave lanes idle there: here the lanes lie along the pixels and the weights are
+// handed round.
+// One subgroup: SG·PIXELS consecutive output pixels × all BLOCKS vec4s of output channels. For every four input channels
+// a lane loads its PIXELS input vec4s and LOADS of the 4·BLOCKS weight vec4s, for 4·PIXELS·BLOCKS vec4 FMAs. Workgroup =
+// one subgroup.
+enable subgroups;
+const SG: u32 = 8;
+const PIXELS: u32 = 4;
+const BLOCKS: u32 = 4;
+const LOADS: u32 = 2; // 4·BLOCKS / SG, rounded up
+const BIAS: u32 = 1;
+const ACTIVATION: u32 = 0; // 0 none, 1 leaky ReLU (ReLU: alpha = 0), 2 sigmoid, 3 tanh
+
+struct P {
+  h: u32, w: u32, ci: u32, ci4: u32,
+  oh: u32, ow: u32, co: u32, co4: u32,
+  kh: u32, kw: u32, stride: u32, padTop: u32, padLeft: u32,
+  pixels: u32, weights: u32, alpha: f32,
+}
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> w: array<vec4f>;
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(4) var<uniform> p: P;
+
+fn activate(v: vec4f) -> vec4f {
+  if (ACTIVATION == 1) { return select(v * p.alpha, v, v > vec4f()); }
+  if (ACTIVATION == 2) { return 1.0 / (1.0 + exp(-v)); }
+  if (ACTIVATION == 3) { return tanh(clamp(v, vec4f(-10.0), vec4f(10.0))); } // as the op tanh
+  return v;
+}
+
+@compute @workgroup_size(SG)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let m0 = (wg.x + wg.z * count.x) * SG * PIXELS + lane;
+
+  var n: array<u32, PIXELS>; // unroll
+  var y0: array<i32, PIXELS>; // unroll
+  var x0: array<i32, PIXELS>; // unroll
+  for (var i = 0u; i < PIXELS; i++) { // unroll
+    let m = m0 + i * SG;
+    let row = m / p.ow;
+    n[i] = row / p.oh * p.h;
+    y0[i] = select(i32((row % p.oh) * p.stride) - i32(p.padTop), -65536, m >= p.pixels);
+    x0[i] = i32((m % p.ow) * p.stride) - i32(p.padLeft);
+  }
+  var acc: array<vec4f, PIXELS * BLOCKS>; // unroll
+  for (var i = 0u; i < PIXELS * BLOCKS; i++) { // unroll
+    acc[i] = vec4f();
+  }
+  let last = p.weights - 1u;
+  for (var ky = 0u; ky < p.kh; ky++) {
+    for (var kx = 0u; kx < p.kw; kx++) {
+      var at: array<u32, PIXELS>; // unroll
+      var inside: array<bool, PIXELS>; // unroll
+      for (var i = 0u; i < PIXELS; i++) { // unroll
+        let iy = u32(y0[i] + i32(ky));
+        let ix = u32(x0[i] + i32(kx));
+        inside[i] = iy < p.h && ix < p.w;
+        at[i] = select(0u, ((n[i] + iy) * p.w + ix) * p.ci4, inside[i]);
+      }
+      let tap = (ky * p.kw + kx) * p.ci;
+      for (var c = 0u; c < p.ci4; c++) {
+        // Weight k of this step is row k mod 4 of block k / 4.
+        var own: array<vec4f, LOADS>; // unroll
+        for (var j = 0u; j < LOADS; j++) { // unroll
+          let k = j * SG + lane;
+          own[j] = w[min((tap + c * 4u + k % 4u) * p.co4 + k / 4u, last)];
+        }
+        var r: array<vec4f, 4 * BLOCKS>; // unroll
+        for (var k = 0u; k < 4 * BLOCKS; k++) { // unroll
+          r[k] = subgroupShuffle(own[k / SG], k % SG);
+        }
+        for (var i = 0u; i < PIXELS; i++) { // unroll
+          let a = select(vec4f(), x[at[i] + c], inside[i]);
+          for (var o = 0u; o < BLOCKS; o++) { // unroll
+            acc[o * PIXELS + i] = fma(vec4f(a.x), r[o * 4 + 0], fma(vec4f(a.y), r[o * 4 + 1], fma(vec4f(a.z), r[o * 4 + 2], fma(vec4f(a.w), r[o * 4 + 3], acc[o * PIXELS + i]))));
+          }
+        }
+      }
+    }
+  }
+  for (var o = 0u; o < BLOCKS; o++) { // unroll
+    var bias = vec4f();
+    if (BIAS == 1) { bias = b[o]; }
+    let keep = vec4u(0, 1, 2, 3) + o * 4u < vec4u(p.co);
+    for (var i = 0u; i < PIXELS; i++) { // unroll
+      let m = m0 + i * SG;
+      if (m < p.pixels) { y[m * p.co4 + o] = select(vec4f(), activate(acc[o * PIXELS + i] + bias), keep); }
+    }
+  }
+}
