@@ -29,5 +29,5 @@ export function adapterLine(gpu: Pick<Gpu, "kind" | "adapter">): string {
   if (gpu.kind === "software") {
     return `adapter: ${description || device} (installed software driver, CPU): a GPU with its driver would be far faster`;
   }
-  return `adapter: SwiftShader (embedded, CPU; slow). About ten times faster: ${remedy("software")}`;
+  return `adapter: SwiftShader (embedded, CPU; slow). For a faster one, ${remedy("software")}`;
 }

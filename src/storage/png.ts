@@ -64,7 +64,13 @@ export function encodePng(picture: Picture, options: { text?: Record<string, str
   const { width, height, data } = picture;
   const image = new PNG({ width, height });
   image.data = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-  const file = PNG.sync.write(image, { colorType: 2, inputColorType: 2, inputHasAlpha: false, deflateStrategy: 0 });
+  const file = PNG.sync.write(image, {
+    colorType: 2,
+    inputColorType: 2,
+    inputHasAlpha: false,
+    deflateStrategy: 0,
+    deflateLevel: 6,
+  });
   const texts = Object.entries(options.text ?? {}).map(([keyword, value]) => textChunk(keyword, value));
   return new Uint8Array(Buffer.concat([file.subarray(0, IHDR_END), ...texts, file.subarray(IHDR_END)]));
 }
