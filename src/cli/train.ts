@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import { UserError } from "../engine/errors.js";
 import type { Gpu } from "../engine/gpu.js";
+import type { Program } from "../engine/program.js";
 import { type Autoencoder, autoencoder, codeLength, mapSizes } from "../faceswap/architecture.js";
 import { PAIRS, type PairName } from "../faceswap/identities.js";
 import { LATENT_STATISTICS, type LatentStatistics } from "../faceswap/losses.js";
@@ -91,14 +92,7 @@ async function train(options: Options): Promise<void> {
     ...(faces ? { src: options.src, dst: options.dst } : {}),
     adapter: { kind: gpu.kind, name: gpu.name, driver: gpu.adapter.info.description },
   });
-  const { size } = config.architecture;
-  const grid = mapSizes(config.architecture).at(-1);
-  const code = config.architecture.dense ?? `${grid}×${grid}×${config.architecture.code}`;
-  console.log(
-    `network: ${size}×${size}×3 → code ${code} (${codeLength(config.architecture)} numbers), ` +
-      `${model.parameters.count.toLocaleString("en")} parameters; ${(program.flops / 1e9).toFixed(3)} GFLOP and ` +
-      `${program.dispatches} dispatches a step; compiled in ${((performance.now() - begin) / 1e3).toFixed(1)} s`,
-  );
+  console.log(networkLine(model, program, (performance.now() - begin) / 1e3));
 
   const progress = new Progress(config.steps, config.batch * 2);
   // A look costs as much as ten steps: short runs have fewer.
@@ -142,6 +136,17 @@ async function train(options: Options): Promise<void> {
   );
   console.log(verdict.text);
   gpu.destroy();
+}
+
+/** The network and what a step of it costs. */
+function networkLine({ architecture, parameters }: Autoencoder, program: Program, seconds: number): string {
+  const { size, dense, code } = architecture;
+  const grid = mapSizes(architecture).at(-1);
+  return (
+    `network: ${size}×${size}×3 → code ${dense ?? `${grid}×${grid}×${code}`} (${codeLength(architecture)} numbers), ` +
+    `${parameters.count.toLocaleString("en")} parameters; ${(program.flops / 1e9).toFixed(3)} GFLOP and ` +
+    `${program.dispatches} dispatches a step; compiled in ${seconds.toFixed(1)} s`
+  );
 }
 
 async function save(folder: RunFolder, gpu: Gpu, model: Autoencoder, judge: Judge, step: number): Promise<void> {

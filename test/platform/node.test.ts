@@ -13,9 +13,7 @@ describe.runIf(process.platform === "linux" && process.arch === "x64")("openGpu"
   test("opens the adapter that SHIBORI_ADAPTER names, and says which", async () => {
     const { kind, line, values, stderr, error } = await runChild(house, ["open"], { SHIBORI_ADAPTER: "embedded" });
     expect({ error, kind, values, stderr }).toEqual({ kind: "embedded", values: COMPUTED, stderr: SILENT });
-    expect(line).toMatch(
-      /^adapter: SwiftShader \(embedded, CPU; slow\)\. For a faster one, install .*mesa-vulkan/,
-    );
+    expect(line).toMatch(/^adapter: SwiftShader \(embedded, CPU; slow\)\. For a faster one, install .*mesa-vulkan/);
   });
 
   test("lets its argument decide over SHIBORI_ADAPTER", async () => {
