@@ -52,12 +52,12 @@ export const PRESETS = {
   },
   "avatar-128-naive": {
     ...at128,
-    description: "the demo's network at 128 px, nothing else changed: code 7×7×64",
+    description: "the demo's network at 128 px, nothing else changed: code 7×7×64; does not swap",
     architecture: naive,
   },
   "avatar-128-stage": {
     ...at128,
-    description: "128 px with one more stage: code 3×3×64 again",
+    description: "128 px with one more stage: code 3×3×64 again; nearly swaps",
     architecture: { size: 128, stages: [16, 32, 32], mid: 64, code: 64 },
   },
   "avatar-128-dense": {
