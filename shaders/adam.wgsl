@@ -4,13 +4,14 @@
 //   w ← w·(1 − rate·decay) − rate · (m / (1−β1ᵗ)) / (√(v / (1−β2ᵗ)) + ε),   t = the step, from 1
 // scale is the clipping factor, rate the learning rate: both scalars computed on the GPU. One invocation: one vec4.
 // Padding lanes stay zero: their g, m, v and w are zero. Bytes: 7·16 per vec4.
+// Once the watch (watch.wgsl) has found a non-finite number, nothing is changed any more.
 // rest1 = 1 − β1 and rest2 = 1 − β2 come rounded once: 1 − f32(.999) would be off by 1e-5.
 struct P {
   count: u32,
   beta1: f32, beta2: f32, rest1: f32, rest2: f32, logBeta1: f32, logBeta2: f32,
   epsilon: f32, decay: f32,
 }
-struct Clock { step: u32, seedLow: u32, seedHigh: u32 }
+struct Clock { step: u32, seedLow: u32, seedHigh: u32, fault: u32 }
 @group(0) @binding(0) var<storage, read> clock: Clock;
 @group(0) @binding(1) var<storage, read> rate: array<vec4f>;
 @group(0) @binding(2) var<storage, read> scale: array<vec4f>;
@@ -29,7 +30,7 @@ fn oneMinusExp(x: f32) -> f32 {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = id.x + id.y * groups.x * 64u;
-  if (i >= p.count) { return; }
+  if (i >= p.count || clock.fault != 0u) { return; }
   let t = f32(clock.step);
   let lr = rate[0].x;
   let gi = g[i] * scale[0].x;

@@ -12,3 +12,8 @@ export class ShapeError extends UserError {
 export class GpuError extends Error {
   override readonly name = "GpuError";
 }
+
+/** A training step met a number that is not finite. */
+export class DivergedError extends Error {
+  override readonly name = "DivergedError";
+}

@@ -100,7 +100,7 @@ export function dump(layout: Layout): string {
       const value = `${inputs} → ${format(node.shape)}  ${place(node)}, ${bytes(node.shape)} bytes`;
       const work = flops ? `, ${(flops / 1e6).toFixed(2)} MFLOP` : "";
       const index = String(lines.length + 1).padStart(4);
-      const head = `${index}  ${node.op.name.padEnd(18)} ${kernel.name.padEnd(28)} ${groups.join("×").padEnd(10)}`;
+      const head = `${index}  ${node.op.name.padEnd(18)} ${kernel.name.padEnd(32)} ${groups.join("×").padEnd(10)}`;
       lines.push(`${head} ${i ? "(same node)" : value + work}`);
     });
   }

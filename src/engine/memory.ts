@@ -77,7 +77,12 @@ export class Memory {
     return this.#slots[slot];
   }
 
-  /** Sets the step counter and the key of the random streams. */
+  /** Where the clock keeps the first step with a non-finite number (see watch.wgsl), 0 while there is none. */
+  get fault(): Location {
+    return { buffer: this.#clock, offset: 12, bytes: 4 };
+  }
+
+  /** Sets the step counter and the key of the random streams, and forgets a fault. */
   writeClock(step: number, seed: number): void {
     this.gpu.write(this.#clock, Uint32Array.from([step, seed >>> 0, Math.floor(seed / 2 ** 32), 0]));
   }

@@ -2,13 +2,14 @@ import advance from "../../shaders/advance.wgsl";
 import { fitBatches } from "./batch.js";
 import { GpuError, UserError } from "./errors.js";
 import type { Gpu } from "./gpu.js";
-import { aliasRoot, type Dispatch, type Node, type Target, traced } from "./graph.js";
+import { aliasRoot, type BoundTo, type Dispatch, type Node, traced } from "./graph.js";
 import { type History, Ring } from "./history.js";
 import { dump, flopsOf, type Layout, layOut } from "./layout.js";
 import { Memory } from "./memory.js";
 import { Pace } from "./pace.js";
 import { type CompiledKernel, compileKernel, encodeUniform } from "./shader.js";
 import { elements, format, type Shape, unpack } from "./shape.js";
+import { targetOf } from "./tune.js";
 
 export interface CompileOptions {
   /** Key of the random streams: a non-negative safe integer. Default 0. */
@@ -42,16 +43,10 @@ export async function compile(
   if (!Number.isSafeInteger(history) || history < 1) {
     throw new UserError(`history of ${history} steps must be a whole number from 1`);
   }
-  const target: Target = {
-    subgroupSize: gpu.subgroupSize,
-    cpu: gpu.kind !== "hardware",
-    kernels: options.kernels ?? {},
-    maxBindingBytes: gpu.maxBindingBytes,
-  };
   const named = traced(build);
   const names = Object.keys(named);
   const parts = fitBatches(Object.values(named), gpu.maxBindingBytes);
-  const layout = layOut(parts.flat(), target, options.keepAll);
+  const layout = layOut(parts.flat(), targetOf(gpu, options.kernels), options.keepAll);
   gpu.check();
   const outputs = new Map(names.map((name, i) => [name, { shape: named[name].shape, nodes: parts[i] }]));
   return Program.create(gpu, layout, outputs, seed, history);
@@ -81,7 +76,7 @@ export class Program {
     const scalars = [...outputs]
       .filter(([, { shape, nodes }]) => shape.length === 0 && nodes[0].op.kind !== "effect")
       .map(([name, { nodes }]) => ({ name, at: this.#memory.locate(nodes[0]) }));
-    this.#ring = new Ring(gpu, scalars, history);
+    this.#ring = new Ring(gpu, scalars, this.#memory.fault, history);
     this.#pace = new Pace(gpu);
   }
 
@@ -224,8 +219,13 @@ export class Program {
     if (this.layout.valueOf.has(value) && !this.layout.kept.has(value)) {
       throw new UserError(`${node.op.name} ${format(node.shape)} is no output: its memory is used again; set keepAll`);
     }
-    const { buffer, offset, bytes: size } = this.#memory.locate(node);
-    return new Float32Array(await this.gpu.read(buffer, offset, size));
+    return new Float32Array(await this.readBound(node));
+  }
+
+  /** The bytes that a dispatch's binding lies on, after the latest step. */
+  readBound(bound: BoundTo): Promise<ArrayBuffer> {
+    const { buffer, offset, bytes: size } = this.#memory.locate(bound);
+    return this.gpu.read(buffer, offset, size);
   }
 
   /**

@@ -1,8 +1,24 @@
 import { UserError } from "./errors.js";
+import type { Gpu } from "./gpu.js";
 import type { Target } from "./graph.js";
 
 /** Kernel styles of the heavy ops: the readable baseline, and the one that CPU adapters like. */
 export type Style = "baseline" | "subgroup";
+
+/** The ops that have more than one kernel. */
+const TUNED = ["conv2d", "convTranspose2d", "conv2dWeightGrad"] as const;
+
+/** What kernels are lowered for on this device, with these styles forced. */
+export const targetOf = (gpu: Gpu, kernels: Record<string, string> = {}): Target => ({
+  subgroupSize: gpu.subgroupSize,
+  cpu: gpu.kind !== "hardware",
+  kernels,
+  maxBindingBytes: gpu.maxBindingBytes,
+});
+
+/** The style of each op that has a choice: as `kernels` of another program, it forces the same. */
+export const stylesFor = (target: Target): Record<string, Style> =>
+  Object.fromEntries(TUNED.map((op) => [op, chooseStyle(target, op)]));
 
 /** Whether the subgroup kernels fit an adapter whose subgroups have so many lanes (0: none, or no single size). */
 export const runsSubgroupKernels = (lanes: number): boolean => lanes === 4 || lanes === 8 || lanes === 16;

@@ -32,6 +32,17 @@ function batchOf(side: Side, config: TrainingConfig, data: TrainingData): Node {
   return avatars(pairNamed(pair)[side], { batch, size: architecture.size, poses });
 }
 
+/** The formulas of the losses that a training step logs, by name: only losses of one formula can be compared. */
+export function lossFormulas({ latentWeight, latentStatistics }: TrainingConfig): Record<string, string> {
+  const latent = `statistical latent L2 per ${latentStatistics}`;
+  return {
+    loss: `L1 of src + L1 of dst + ${latentWeight} · ${latent}`,
+    src: "L1 of src's reconstruction",
+    dst: "L1 of dst's reconstruction",
+    latent,
+  };
+}
+
 /**
  * The whole training step as a program: data, forward, backward, update. Its outputs are the scalars `loss`, `src` and
  * `dst` (L1 of each identity's reconstruction), `latent` (the statistical latent L2, unweighted) and `rate`.
@@ -53,7 +64,7 @@ export function compileTraining(
     const latent = latentStatistics(zs, zd, config.latentStatistics);
     const loss = sum([src, dst, scale(latent, latentWeight)]);
     const lr = learningRate({ rate, warmup: 50, decay: { shape: "linear", steps, from: 0.7, floor: 0.05 } });
-    const update = adam(model.parameters, gradients(loss, model.parameters), { rate: lr });
+    const update = adam(model.parameters, gradients(loss, model.parameters), { rate: lr, loss });
     return { loss, src, dst, latent, rate: lr, update };
   };
   return compile(gpu, build, { seed, ...options });

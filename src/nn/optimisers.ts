@@ -1,7 +1,8 @@
 import adamSource from "../../shaders/adam.wgsl";
 import rateSource from "../../shaders/learning_rate.wgsl";
+import watchSource from "../../shaders/watch.wgsl";
 import { UserError } from "../engine/errors.js";
-import { makeNode, type Node, type Op } from "../engine/graph.js";
+import { makeNode, type Node, type Op, refuse } from "../engine/graph.js";
 import { kernel, linear } from "../engine/lower.js";
 import { constant } from "../engine/ops/leaf.js";
 import { type PackAttrs, pack, sumSquares, windows } from "../engine/ops/pack.js";
@@ -71,6 +72,8 @@ export interface AdamOptions {
   readonly weightDecay?: number;
   /** Scales all gradients down together where their norm exceeds this. */
   readonly maxNorm?: number;
+  /** A scalar to be watched with the gradients: a loss may overflow while its gradients stay finite. */
+  readonly loss?: Node;
 }
 
 interface AdamAttrs {
@@ -86,21 +89,29 @@ const adamOp: Op<AdamAttrs> = {
   kind: "effect",
   shape: () => [],
   lower(node, target) {
-    const [flat, rate, scale] = node.inputs as [Node<PackAttrs>, Node, Node];
+    const [flat, rate, scale, loss] = node.inputs as [Node<PackAttrs>, Node, Node, Node];
     const { parameters, beta1, beta2, epsilon, weightDecay: decay } = node.attrs;
-    return windows(flat.attrs.bytes, target.maxBindingBytes).map(({ offset, bytes }) => {
+    const parts = windows(flat.attrs.bytes, target.maxBindingBytes).map(({ offset, bytes }) => {
+      return { offset, bytes, count: bytes / 16, g: { node: flat, offset, bytes } };
+    });
+    const watches = parts.map(({ count, g }) => ({
+      kernel: kernel("watch", watchSource),
+      bind: { clock: "clock" as const, g, loss },
+      uniform: { count },
+      groups: linear(count),
+    }));
+    const updates = parts.map(({ offset, bytes, count, g }) => {
       const window = (state: string) => parameters.window(state, offset, bytes);
-      const g = { node: flat, offset, bytes };
-      const count = bytes / 16;
       const betas = { beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2 };
       const logs = { logBeta1: Math.log(beta1), logBeta2: Math.log(beta2) };
       return {
         kernel: kernel("adam", adamSource),
-        bind: { clock: "clock", rate, scale, g, w: window("values"), m: window("m"), v: window("v") },
+        bind: { clock: "clock" as const, rate, scale, g, w: window("values"), m: window("m"), v: window("v") },
         uniform: { count, ...betas, ...logs, epsilon, decay },
         groups: linear(count),
       };
     });
+    return [...watches, ...updates];
   },
 };
 
@@ -110,16 +121,28 @@ export const gradientNorm = (gradients: readonly Node[]): Node => sqrt(sumSquare
 /**
  * One step of Adam or AdamW on all parameters, as torch.optim defines them: bias correction, moments "m" and "v" kept
  * with the parameters. Runs after everything else of the step.
+ *
+ * A step whose gradients (or `loss`) hold an infinity or a NaN changes nothing, and neither does any later one:
+ * `program.history()` names it.
  * @param gradients one per parameter, in the parameters' order
  */
 export function adam(parameters: Parameters, gradients: readonly Node[], options: AdamOptions): Node {
-  const { rate, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, maxNorm } = options;
+  const {
+    rate,
+    beta1 = 0.9,
+    beta2 = 0.999,
+    epsilon = 1e-8,
+    weightDecay = 0,
+    maxNorm,
+    loss = constant([0], []),
+  } = options;
   if (gradients.length !== parameters.nodes.length) {
     throw new UserError(`adam: ${gradients.length} gradients for ${parameters.nodes.length} parameters`);
   }
   for (const [name, beta] of Object.entries({ beta1, beta2 })) {
     if (!(beta > 0 && beta < 1)) throw new UserError(`adam: ${name} ${beta} must lie between 0 and 1`);
   }
+  if (loss.shape.length) refuse("adam", [loss.shape], "the loss to watch must be a scalar");
   if (maxNorm !== undefined && !(maxNorm > 0)) throw new UserError(`adam: maxNorm ${maxNorm} must be positive`);
   const lr = typeof rate === "number" ? constant([rate], []) : "op" in rate ? rate : learningRate(rate);
   // As torch.nn.utils.clip_grad_norm_: min(1, maxNorm / (norm + 1e-6)).
@@ -127,5 +150,5 @@ export function adam(parameters: Parameters, gradients: readonly Node[], options
     ? clamp(div(constant([maxNorm], []), add(gradientNorm(gradients), constant([1e-6], []))), 0, 1)
     : constant([1], []);
   const attrs = { parameters, beta1, beta2, epsilon, weightDecay };
-  return makeNode(adamOp, [pack(gradients), lr, scale], attrs);
+  return makeNode(adamOp, [pack(gradients), lr, scale, loss], attrs);
 }
