@@ -5,9 +5,10 @@ import type { Program } from "./program.js";
 import { reflect } from "./shader.js";
 import { elements, format, lastBlocks, type Shape } from "./shape.js";
 
-/** The first non-finite number of a step, in the order of its dispatches. */
+/** The first number of a step that no update can be made of, in the order of its dispatches. */
 export interface Fault {
-  readonly value: "NaN" | "infinity";
+  /** "large": finite, but a gradient whose square is not. */
+  readonly value: "NaN" | "infinity" | "large";
   /** The tensor that holds it, in words: op, shape, whose gradient, and where in it. */
   readonly tensor: string;
   /** The kernel that wrote it, and the dispatch's number in `program.dump()`; undefined if it came from outside. */
@@ -20,8 +21,17 @@ export interface Fault {
  * @param program compiled with `keepAll`, so that nothing was overwritten
  */
 export async function findFault(program: Program): Promise<Fault | undefined> {
+  // A gradient beyond the limit is only at fault where nothing else is.
+  return (await findFirst(program, false)) ?? (await findFirst(program, true));
+}
+
+async function findFirst(program: Program, large: boolean): Promise<Fault | undefined> {
   const { layout } = program;
-  const look = async (bound: BoundTo) => firstNonFinite(new Uint32Array(await program.readBound(bound)));
+  const gradients = new Set(layout.stages.flatMap(({ node }) => (node.op.kind === "pack" ? node.inputs : [])));
+  const look = async (bound: BoundTo) => {
+    if (large && !gradients.has(bound as Node)) return undefined;
+    return firstFault(new Uint32Array(await program.readBound(bound)), large ? LARGE : EXPONENT);
+  };
   let dispatch = 0;
   for (const { node, dispatches } of layout.stages) {
     if (node.op.name === "parameter" || node.op.name === "input") {
@@ -44,9 +54,10 @@ export async function findFault(program: Program): Promise<Fault | undefined> {
 
 /** The fault in one clause. */
 export function describeFault({ value, tensor, kernel, dispatch }: Fault): string {
+  const what = value === "large" ? "a number beyond 2^63, whose square would be infinite," : value;
   return kernel
-    ? `${value} first came from kernel ${kernel} (dispatch ${dispatch}), in ${tensor}`
-    : `${value} was there before the step, in ${tensor}`;
+    ? `${what} first came from kernel ${kernel} (dispatch ${dispatch}), in ${tensor}`
+    : `${what} was there before the step, in ${tensor}`;
 }
 
 /** What a dispatch writes, of the memory that belongs to the program; an optimiser's state is left alone by the watch. */
@@ -55,7 +66,9 @@ function written({ kernel, bind }: Dispatch): BoundTo[] {
   return outputs.map(({ name }) => bind[name]).filter((bound) => bound !== "clock" && !("state" in bound));
 }
 
+/** As in watch.wgsl. */
 const EXPONENT = 0x7f800000;
+const LARGE = 0x5f000000;
 
 interface Found {
   value: Fault["value"];
@@ -63,9 +76,10 @@ interface Found {
   at: number | undefined;
 }
 
-function firstNonFinite(words: Uint32Array): Found | undefined {
-  const at = words.findIndex((word) => (word & EXPONENT) === EXPONENT);
+function firstFault(words: Uint32Array, least: number): Found | undefined {
+  const at = words.findIndex((word) => (word & EXPONENT) >= least);
   if (at < 0) return undefined;
+  if ((words[at] & EXPONENT) < EXPONENT) return { at, value: "large" };
   return { at, value: words[at] & 0x7fffff ? "NaN" : "infinity" };
 }
 

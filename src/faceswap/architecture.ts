@@ -42,6 +42,13 @@ export function checkArchitecture(a: Architecture): void {
   for (const [name, n] of Object.entries(counts)) {
     if (!Number.isInteger(n) || n < 1) throw new UserError(`architecture: ${name} ${n} must be a whole number from 1`);
   }
+  const widths = [3, ...a.stages, a.mid, a.code];
+  const largest = Math.max(
+    ...widths.map((n, i) => 16 * n * (widths[i + 1] ?? 1)),
+    codeLength({ ...a, dense: undefined }) * (a.dense ?? 1),
+  );
+  if (largest > 2 ** 30)
+    throw new UserError(`architecture: ${widths.join(", ")} channels make a layer of over 2^30 weights`);
   const sizes = mapSizes(a);
   if (sizes.slice(0, -2).some((n) => !Number.isInteger(n)) || sizes[sizes.length - 1] < 1) {
     const halvings = a.stages.length;

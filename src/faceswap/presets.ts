@@ -1,4 +1,5 @@
 import { UserError } from "../engine/errors.js";
+import { MAX_RATE } from "../nn/optimisers.js";
 import type { Architecture } from "./architecture.js";
 import type { PairName } from "./identities.js";
 import type { LatentStatistics } from "./losses.js";
@@ -88,8 +89,8 @@ export function checkConfig(config: TrainingConfig): void {
   whole("batch", config.batch, 2);
   whole("steps", config.steps, 1);
   whole("seed", config.seed, 0);
-  if (!(config.rate > 0 && Number.isFinite(config.rate))) {
-    throw new UserError(`learning rate ${config.rate} must be a positive number`);
+  if (!(config.rate > 0 && config.rate <= MAX_RATE)) {
+    throw new UserError(`learning rate ${config.rate} must be a positive number up to 1e30`);
   }
   if (!(config.latentWeight >= 0 && Number.isFinite(config.latentWeight))) {
     throw new UserError(`latent weight ${config.latentWeight} must be a number from 0`);

@@ -25,6 +25,9 @@ export interface Schedule {
   };
 }
 
+/** Far beyond what is of use, and far enough from the end of float32 that no update of a finite gradient gets there. */
+export const MAX_RATE = 1e30;
+
 const SHAPES = { linear: 1, cosine: 2 };
 
 const learningRateOp: Op<Schedule> = {
@@ -51,7 +54,8 @@ const learningRateOp: Op<Schedule> = {
 /** The learning rate of the current step, computed on the GPU. @throws UserError on a rate or fraction out of range */
 export function learningRate(schedule: Schedule): Node {
   const { rate, warmup = 0, decay } = schedule;
-  if (!(rate > 0) || !Number.isFinite(rate)) throw new UserError(`learning rate ${rate} must be a positive number`);
+  if (!(rate > 0 && rate <= MAX_RATE))
+    throw new UserError(`learning rate ${rate} must be a positive number up to 1e30`);
   if (!(warmup >= 0)) throw new UserError(`warm-up of ${warmup} steps must be at least 0`);
   if (decay && !(decay.steps >= 1)) throw new UserError(`decay over ${decay.steps} steps must be at least 1`);
   for (const [name, value] of Object.entries({ from: decay?.from ?? 0, floor: decay?.floor ?? 0 })) {
@@ -89,29 +93,40 @@ const adamOp: Op<AdamAttrs> = {
   kind: "effect",
   shape: () => [],
   lower(node, target) {
-    const [flat, rate, scale, loss] = node.inputs as [Node<PackAttrs>, Node, Node, Node];
+    const [flat, rate, scale] = node.inputs as [Node<PackAttrs>, Node, Node];
     const { parameters, beta1, beta2, epsilon, weightDecay: decay } = node.attrs;
-    const parts = windows(flat.attrs.bytes, target.maxBindingBytes).map(({ offset, bytes }) => {
-      return { offset, bytes, count: bytes / 16, g: { node: flat, offset, bytes } };
-    });
-    const watches = parts.map(({ count, g }) => ({
-      kernel: kernel("watch", watchSource),
-      bind: { clock: "clock" as const, g, loss },
-      uniform: { count },
-      groups: linear(count),
-    }));
-    const updates = parts.map(({ offset, bytes, count, g }) => {
+    return windows(flat.attrs.bytes, target.maxBindingBytes).map(({ offset, bytes }) => {
       const window = (state: string) => parameters.window(state, offset, bytes);
+      const g = { node: flat, offset, bytes };
+      const count = bytes / 16;
       const betas = { beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2 };
       const logs = { logBeta1: Math.log(beta1), logBeta2: Math.log(beta2) };
       return {
         kernel: kernel("adam", adamSource),
-        bind: { clock: "clock" as const, rate, scale, g, w: window("values"), m: window("m"), v: window("v") },
+        bind: { clock: "clock", rate, scale, g, w: window("values"), m: window("m"), v: window("v") },
         uniform: { count, ...betas, ...logs, epsilon, decay },
         groups: linear(count),
       };
     });
-    return [...watches, ...updates];
+  },
+};
+
+/**
+ * Notes in the clock if a number that an update is made of is not finite. It is an input of the update, so that the
+ * watches of all updates of a program run before the first of them.
+ */
+const watchOp: Op<Record<string, never>> = {
+  name: "watch",
+  kind: "effect",
+  shape: () => [],
+  lower(node, target) {
+    const [flat, loss, rate, scale] = node.inputs as [Node<PackAttrs>, Node, Node, Node];
+    return windows(flat.attrs.bytes, target.maxBindingBytes).map(({ offset, bytes }) => ({
+      kernel: kernel("watch", watchSource),
+      bind: { clock: "clock", g: { node: flat, offset, bytes }, loss, rate, scale },
+      uniform: { count: bytes / 16 },
+      groups: linear(bytes / 16),
+    }));
   },
 };
 
@@ -123,7 +138,7 @@ export const gradientNorm = (gradients: readonly Node[]): Node => sqrt(sumSquare
  * with the parameters. Runs after everything else of the step.
  *
  * A step whose gradients (or `loss`) hold an infinity or a NaN changes nothing, and neither does any later one:
- * `program.history()` names it.
+ * `program.history()` names it. The same goes for a gradient beyond 2⁶³, whose square would overflow the second moment.
  * @param gradients one per parameter, in the parameters' order
  */
 export function adam(parameters: Parameters, gradients: readonly Node[], options: AdamOptions): Node {
@@ -150,5 +165,6 @@ export function adam(parameters: Parameters, gradients: readonly Node[], options
     ? clamp(div(constant([maxNorm], []), add(gradientNorm(gradients), constant([1e-6], []))), 0, 1)
     : constant([1], []);
   const attrs = { parameters, beta1, beta2, epsilon, weightDecay };
-  return makeNode(adamOp, [pack(gradients), lr, scale, loss], attrs);
+  const flat = pack(gradients);
+  return makeNode(adamOp, [flat, lr, scale, makeNode(watchOp, [flat, loss, lr, scale], {})], attrs);
 }

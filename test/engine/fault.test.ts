@@ -11,6 +11,7 @@ import {
   input,
   log,
   mean,
+  mul,
   Parameters,
   relu,
   scale,
@@ -86,6 +87,22 @@ describe("findFault", () => {
     }, {});
     expect(fault).toMatchObject({ value: "infinity", kernel: "sqrtGrad" });
     expect(fault?.tensor).toBe("sqrtGrad [2], the gradient of w, at [1]");
+  });
+
+  it("names a gradient that is finite, but whose square is not", async () => {
+    const parameters = new Parameters();
+    const w = parameters.create("w", [3], [1, 1, 1]);
+    const { fault } = await find(
+      () => {
+        const loss = sum(mul(w, input("x", [3])));
+        return { loss, update: adam(parameters, gradients(loss, parameters), { rate: 0.1, loss }) };
+      },
+      { x: [1, 2, -1e21] },
+    );
+    expect(fault).toMatchObject({ value: "large", kernel: "mul", tensor: "mul [3], the gradient of w, at [2]" });
+    expect(describeFault(fault!)).toMatch(
+      /^a number beyond 2\^63, whose square would be infinite, first came from kernel mul /,
+    );
   });
 
   it("finds it in memory between an op's two passes", async () => {

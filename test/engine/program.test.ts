@@ -421,7 +421,7 @@ describe("dump", () => {
     const text = program.dump();
     const { offsets } = parameters.layout();
     for (const offset of offsets) expect(text).toMatch(new RegExp(`slot \\d+\\+${offset}, `));
-    expect(text).toMatch(/ adam +watch .* state, .*\n.* adam +adam .*\(same node\)/);
+    expect(text).toMatch(/ watch +watch .* state, .*\n.* adam +adam .* state, /);
     // All but the clock's own dispatch.
     expect(text.match(/^ +\d+ {2}\w/gm)).toHaveLength(program.dispatches - 1);
   });

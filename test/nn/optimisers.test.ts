@@ -317,8 +317,9 @@ describe("learningRate", () => {
   });
 
   it.each<[Schedule, string]>([
-    [{ rate: 0 }, "learning rate 0 must be a positive number"],
-    [{ rate: Number.NaN }, "learning rate NaN must be a positive number"],
+    [{ rate: 0 }, "learning rate 0 must be a positive number up to 1e30"],
+    [{ rate: Number.NaN }, "learning rate NaN must be a positive number up to 1e30"],
+    [{ rate: 1.1e30 }, "learning rate 1.1e+30 must be a positive number up to 1e30"],
     [{ rate: 1, warmup: -1 }, "warm-up of -1 steps must be at least 0"],
     [{ rate: 1, decay: { shape: "linear", steps: 0 } }, "decay over 0 steps must be at least 1"],
     [{ rate: 1, decay: { shape: "cosine", steps: 9, from: 1 } }, "decay from 1 must be a fraction from 0 to below 1"],

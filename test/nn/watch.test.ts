@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Node } from "../../src/engine/graph.js";
+import { makeNode, type Node } from "../../src/engine/graph.js";
 import { adam, input, Parameters, sum } from "../../src/index.js";
 import { openGpu } from "../../src/platform/node.js";
 import { compileDirty, gpu, sabotage, step } from "../gpu.js";
@@ -9,7 +9,7 @@ import { compileDirty, gpu, sabotage, step } from "../gpu.js";
 
 /** Padding lanes, several workgroups, and more than one window where bindings are small. */
 const SHAPES: Record<string, number[]> = { w: [3, 3, 3, 5], b: [5], wide: [12, 20] };
-const MAX = 3.4028234663852886e38;
+const MAX = 3.4028234663852886e38; // of float32
 
 async function model(device = gpu, edit: (update: Node) => Node = (update) => update) {
   const parameters = new Parameters();
@@ -83,15 +83,66 @@ describe("the watch", () => {
     program.destroy();
   });
 
+  it("a gradient whose square overflows, which would freeze its weight for ever", async () => {
+    const { program, write, state } = await model();
+    const before = await state();
+    write("b", { 2: -(2 ** 63) });
+    await step(program);
+    expect(await state()).toEqual(before);
+    expect((await program.history()).fault).toBe(3);
+    program.destroy();
+  });
+
   it("lets the largest and the smallest numbers pass", async () => {
     const { program, write, state } = await model();
     const before = await state();
-    write("w", { 0: MAX, 1: -MAX, 2: 1e-45, 3: -0 });
+    const LARGEST = 2 ** 63 - 2 ** 39;
+    write("w", { 0: LARGEST, 1: -LARGEST, 2: 1e-45, 3: -0 });
     program.write("loss", [MAX]);
     await step(program);
     expect((await program.history()).fault).toBeUndefined();
-    expect(await state()).not.toEqual(before);
+    const after = await state();
+    expect(after).not.toEqual(before);
+    expect(after.flat(2).every(Number.isFinite)).toBe(true);
     program.destroy();
+  });
+
+  it("gates every update of a program, whichever's gradients are at fault", async () => {
+    for (const bad of ["ga", "gb"]) {
+      const [a, b] = ["a", "b"].map((name) => {
+        const parameters = new Parameters();
+        parameters.create(name, [5], [1, 2, 3, 4, 5]);
+        return parameters;
+      });
+      const program = await compileDirty(() => ({
+        first: adam(a, [input("ga", [5])], { rate: 0.1 }),
+        second: adam(b, [input("gb", [5])], { rate: 0.1 }),
+      }));
+      for (const name of ["ga", "gb"]) program.write(name, [1, 1, 1, 1, name === bad ? Number.NaN : 1]);
+      await step(program);
+      for (const parameters of [a, b]) {
+        const [values] = (await parameters.read(gpu)).values();
+        expect([...values], bad).toEqual([1, 2, 3, 4, 5]);
+      }
+      program.destroy();
+    }
+  });
+
+  it("watches the learning rate and the clipping factor", async () => {
+    for (const bad of ["rate", "g"]) {
+      const parameters = new Parameters();
+      parameters.create("w", [2], [1, 2]);
+      const program = await compileDirty(() => ({
+        // The norm of gradients beyond 2⁶⁴ is infinite.
+        update: adam(parameters, [input("g", [2])], { rate: sum(input("rate", [1])), maxNorm: 1 }),
+      }));
+      program.write("g", [1, bad === "g" ? 3e38 : 1]);
+      program.write("rate", [bad === "rate" ? Number.POSITIVE_INFINITY : 0.1]);
+      await step(program);
+      expect([...(await parameters.read(gpu)).values()].map((values) => [...values])).toEqual([[1, 2]]);
+      expect((await program.history()).fault).toBe(1);
+      program.destroy();
+    }
   });
 
   it("sees every window, where one binding is too small for all parameters", async () => {
@@ -114,10 +165,14 @@ describe("the watch", () => {
   });
 
   it.each([
-    ["a watch that sees no exponent", "0x7f800000u", "0x7f900000u"],
-    ["an update that is not gated", "|| clock.fault != 0u", ""],
-  ])("a planted fault shows: %s", async (_, text, by) => {
-    const { program, write, state } = await model(gpu, (update) => sabotage(update, text, by));
+    ["a watch that sees no exponent", "watch", "0x5f000000u", "0x7fffffffu"],
+    ["an update that is not gated", "adam", "|| clock.fault != 0u", ""],
+  ])("a planted fault shows: %s", async (_, where, text, by) => {
+    const { program, write, state } = await model(gpu, (update) => {
+      if (where === "adam") return sabotage(update, text, by);
+      const watch = update.inputs.map((x) => (x.op.name === where ? sabotage(x, text, by) : x));
+      return makeNode(update.op, watch, update.attrs);
+    });
     const before = await state();
     write("w", { 0: Number.POSITIVE_INFINITY });
     await step(program);
