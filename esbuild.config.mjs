@@ -1,6 +1,7 @@
 // Bundles the library entry points and the command line into dist/. Types come from `tsc -p tsconfig.build.json`.
 import { rm } from "node:fs/promises";
 import { build } from "esbuild";
+import { pagePlugin } from "./esbuild.page.mjs";
 
 await rm("dist", { recursive: true, force: true });
 await build({
@@ -20,6 +21,7 @@ await build({
   target: "node20",
   packages: "external",
   loader: { ".wgsl": "text" },
+  plugins: [pagePlugin],
   sourcemap: true,
   logLevel: "warning",
 });

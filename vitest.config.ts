@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { defineConfig } from "vitest/config";
+import { pageVitePlugin } from "./esbuild.page.mjs";
 
 export default defineConfig({
   plugins: [
@@ -10,6 +11,7 @@ export default defineConfig({
         if (id.endsWith(".wgsl")) return `export default ${JSON.stringify(readFileSync(id, "utf8"))};`;
       },
     },
+    pageVitePlugin,
   ],
   test: {
     include: ["test/**/*.test.ts"],

@@ -26,7 +26,7 @@ export function describedAvatars(src: string, dst: string): AvatarsFile | undefi
   const named = resolve(src) === join(parent, "src") && resolve(dst) === join(parent, "dst");
   if (!named || !existsSync(path)) return undefined;
   try {
-    const about = JSON.parse(readFileSync(path, "utf8")) as AvatarsFile;
+    const about = (JSON.parse(readFileSync(path, "utf8")) ?? {}) as AvatarsFile;
     pairNamed(about.pair);
     poseKindNamed(about.poses);
     return about;

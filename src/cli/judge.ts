@@ -2,11 +2,12 @@ import { UserError } from "../engine/errors.js";
 import type { Gpu } from "../engine/gpu.js";
 import type { Autoencoder, Side } from "../faceswap/architecture.js";
 import { drawHeldOut, firstOf, measureAvatars, measureFolders, toStack, Viewer } from "../faceswap/evaluation.js";
-import { gates, type Measures, medianPicture, type Stack } from "../faceswap/measures.js";
+import { countOf, gates, type Measures, medianPicture, type Stack } from "../faceswap/measures.js";
 import type { PictureSet } from "../faceswap/pictures.js";
 import type { TrainingConfig } from "../faceswap/presets.js";
-import { writeFileAtomic } from "../storage/files.js";
-import { encodePng, loadFolder } from "../storage/images.js";
+import type { Shown } from "../report/sheets.js";
+import { loadFolder } from "../storage/images.js";
+import type { FinalLine, MeasureLine } from "../storage/runFolder.js";
 import { type AvatarsFile, describedAvatars } from "./avatarsFile.js";
 import { previewSheet } from "./previews.js";
 
@@ -17,9 +18,10 @@ const GLANCED = 16;
 /** What judges a network while it trains and at the end. */
 export interface Judge {
   /** A quick look: t as a part of its ceiling where the true swap is known, and a line for the metrics. */
-  glance(): Promise<{ t: number | undefined; line: object }>;
-  verdict(): Promise<{ text: string; line: object }>;
-  writePreview(path: string, step: number): Promise<void>;
+  glance(): Promise<{ t: number | undefined; line: MeasureLine["measures"] }>;
+  verdict(): Promise<{ text: string; line: FinalLine["final"] }>;
+  /** A sheet of the first held-out pictures, as PNG. */
+  preview(step: number): Promise<Uint8Array>;
 }
 
 /** Folders of pictures, loaded: what to train on, what to keep for judging. */
@@ -68,14 +70,12 @@ export async function judgeOf(
   return faces && !faces.about ? folderJudge(viewer, faces) : avatarJudge(gpu, viewer, config);
 }
 
-async function writeSheet(
+async function sheet(
   viewer: Viewer,
   pictures: Record<Side, Stack>,
-  path: string,
-  options: { title: string; trueSwap: boolean },
-): Promise<void> {
-  const made = await viewer.view(pictures.src, pictures.dst);
-  writeFileAtomic(path, encodePng(previewSheet(pictures, made, options), { text: { Software: "shibori" } }));
+  options: { title: string; shows: Shown },
+): Promise<Uint8Array> {
+  return previewSheet(pictures, await viewer.view(pictures.src, pictures.dst), options);
 }
 
 /** Avatars: the true swap is known. */
@@ -90,10 +90,13 @@ async function avatarJudge(gpu: Gpu, viewer: Viewer, config: TrainingConfig): Pr
     async verdict() {
       const m = await measureAvatars(viewer, heldOut);
       const passed = gates(m).every((gate) => gate.passed);
-      return { text: describe(m), line: { ...m, gates: gates(m), passed } };
+      return { text: describe(m, countOf(heldOut.truth.dst)), line: { ...m, gates: gates(m), passed } };
     },
-    writePreview: (path, step) =>
-      writeSheet(viewer, shown, path, { title: `step ${step}, held-out poses, pair ${config.pair}`, trueSwap: true }),
+    preview: (step) =>
+      sheet(viewer, shown, {
+        title: `step ${step}, held-out poses, pair ${config.pair}`,
+        shows: { kind: "avatars", pair: config.pair, poses: config.poses },
+      }),
   };
 }
 
@@ -115,13 +118,13 @@ async function folderJudge(viewer: Viewer, { training, heldOut }: Faces): Promis
         `${m.constantReconstruction.toFixed(4)}).\nWhether it swaps cannot be measured without a known true swap: look at the previews.`;
       return { text, line: m };
     },
-    writePreview: (path, step) =>
-      writeSheet(viewer, shown, path, { title: `step ${step}, pictures kept from training`, trueSwap: false }),
+    preview: (step) =>
+      sheet(viewer, shown, { title: `step ${step}, pictures kept from training`, shows: { kind: "folders" } }),
   };
 }
 
 /** The measures as a table, and the verdict. */
-export function describe(m: Measures): string {
+export function describe(m: Measures, poses: number): string {
   const row = (name: string, value: number, ceiling: number | undefined, constant: number | undefined) =>
     `  ${name.padEnd(28)} ${value.toFixed(4).padStart(8)} ${(ceiling?.toFixed(4) ?? "").padStart(10)} ${(constant?.toFixed(4) ?? "").padStart(10)}`;
   const failed = gates(m).filter((gate) => !gate.passed);
@@ -129,7 +132,7 @@ export function describe(m: Measures): string {
     ({ name, value, rule, passed }) => `  ${passed ? "passes" : "FAILS "}  ${name}: ${value.toFixed(2)} (${rule})`,
   );
   return [
-    `${"on 128 held-out poses".padEnd(30)} ${"measured".padStart(8)} ${"ceiling".padStart(10)} ${"constant".padStart(10)}`,
+    `${`on ${poses} held-out poses`.padEnd(30)} ${"measured".padStart(8)} ${"ceiling".padStart(10)} ${"constant".padStart(10)}`,
     row("reconstruction L1", m.reconstruction, undefined, m.constantReconstruction),
     row("t (0 src … 1 dst)", m.t, m.tCeiling, undefined),
     row("swap error L1", m.swapError, m.swapErrorCeiling, m.constantSwapError),

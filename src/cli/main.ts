@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
-import { GpuError, UserError } from "../engine/errors.js";
+import { DivergedError, GpuError, UserError } from "../engine/errors.js";
 import { avatarsCommand } from "./avatars.js";
+import { compareCommand } from "./compare.js";
 import { doctorCommand } from "./doctor.js";
 import { swapCommand } from "./swap.js";
 import { trainCommand } from "./train.js";
@@ -10,18 +11,19 @@ const program = new Command("shibori")
   .description("Trains face-swap autoencoders in WGSL kernels, and measures whether they swap.")
   .configureHelp({ helpWidth: 110 })
   .showHelpAfterError("(add --help for the options)");
-for (const command of [trainCommand(), swapCommand(), avatarsCommand(), doctorCommand()]) {
+for (const command of [trainCommand(), swapCommand(), compareCommand(), avatarsCommand(), doctorCommand()]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 program.addHelpText(
   "after",
   "\nExamples:\n  shibori doctor\n  shibori train --preset avatar-64 --out runs/demo" +
     "\n  shibori swap --run runs/demo --from src --to dst face.png -o swapped.png" +
+    "\n  shibori compare runs/demo runs/trap -o compared.html" +
     "\n\nEnvironment: SHIBORI_ADAPTER (as --adapter), SHIBORI_CACHE (where the embedded driver is unpacked)," +
     "\n             SHIBORI_VERBOSE=1 (show the drivers' own messages).",
 );
 
-/** Exit codes: 0 done, 1 the machine failed, 2 the caller's mistake. */
+/** Exit codes: 0 done, 1 the machine failed or the training diverged, 2 the caller's mistake, 128 + n signal n. */
 async function main(): Promise<number> {
   for (const command of [program, ...program.commands]) command.exitOverride();
   try {
@@ -29,7 +31,7 @@ async function main(): Promise<number> {
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // commander has printed its message
-    if (error instanceof UserError || error instanceof GpuError) {
+    if (error instanceof UserError || error instanceof GpuError || error instanceof DivergedError) {
       console.error(`shibori: ${error.message}`);
       return error instanceof UserError ? 2 : 1;
     }
@@ -37,6 +39,12 @@ async function main(): Promise<number> {
   }
 }
 
+// A reader that has seen enough (`| head`) closes the pipe: work goes on, unseen.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+}
 process.exitCode = await main();
 // An open device does not keep node alive, but a pending promise of its queue may.
 process.stdout.write("", () => process.exit());

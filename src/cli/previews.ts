@@ -1,6 +1,6 @@
 import type { Outputs, Stack } from "../faceswap/measures.js";
+import { type Column, encodeSheet, type Shown } from "../report/sheets.js";
 import type { Picture } from "../storage/images.js";
-import { montage } from "../storage/montage.js";
 
 /** Numbers in [0, 1] to 8-bit pictures. */
 export function toPictures({ data, length }: Stack): Picture[] {
@@ -15,25 +15,26 @@ export function toPictures({ data, length }: Stack): Picture[] {
 }
 
 /**
- * A sheet with one line a pose: src, its reconstruction, the swap src → dst (beside it the true swap, where it is
- * known: dst's own picture in that pose), the swap dst → src, dst's reconstruction, dst.
+ * A sheet as PNG with one line a pose: src, its reconstruction, the swap src → dst (beside it the true swap, where it
+ * is known: dst's own picture in that pose), the swap dst → src, dst's reconstruction, dst.
  */
 export function previewSheet(
   pictures: { src: Stack; dst: Stack },
   made: Outputs & { reverse: Stack },
-  options: { title: string; trueSwap: boolean },
-): Picture {
-  const columns: [string, Stack][] = [
+  options: { title: string; shows: Shown },
+): Uint8Array {
+  const trueSwap: [Column, Stack][] = options.shows.kind === "avatars" ? [["trueSwap", pictures.dst]] : [];
+  const columns: [Column, Stack][] = [
     ["src", pictures.src],
-    ["src reconstructed", made.srcReconstruction],
-    ["src → dst", made.swap],
-    ...(options.trueSwap ? ([["true swap", pictures.dst]] as [string, Stack][]) : []),
-    ["dst → src", made.reverse],
-    ["dst reconstructed", made.dstReconstruction],
+    ["srcReconstruction", made.srcReconstruction],
+    ["swap", made.swap],
+    ...trueSwap,
+    ["reverse", made.reverse],
+    ["dstReconstruction", made.dstReconstruction],
     ["dst", pictures.dst],
   ];
-  const stacks = columns.map(([, stack]) => toPictures(stack));
-  const rows = stacks[0].map((_, n) => stacks.map((column) => column[n]));
-  const scale = Math.max(1, Math.round(128 / stacks[0][0].width));
-  return montage(rows, { columnLabels: columns.map(([label]) => label), title: options.title, scale });
+  return encodeSheet(
+    columns.map(([name, stack]) => [name, toPictures(stack)]),
+    options,
+  );
 }

@@ -1,12 +1,5 @@
 import { Presets, SingleBar } from "cli-progress";
-
-interface StepValues {
-  step: number;
-  loss: number;
-  src: number;
-  dst: number;
-  latent: number;
-}
+import type { StepLine } from "../storage/runFolder.js";
 
 /** Seconds between plain lines, where the output is no terminal. */
 const INTERVAL = 10;
@@ -30,36 +23,44 @@ export class Progress {
   readonly #begin = performance.now();
   #printed = 0;
 
+  /** @param from steps done by earlier sittings */
   constructor(
     private readonly steps: number,
+    private readonly from: number,
     private readonly pictures: number,
   ) {
     if (!process.stdout.isTTY) return;
-    // The figures come first: the bar takes what a narrow terminal has left.
-    const barsize = Math.min(20, process.stdout.columns - FIGURES_WIDTH);
+    // The figures come first: the bar takes what a narrow terminal has left. Some terminals do not tell their width.
+    const barsize = Math.max(0, Math.min(20, (process.stdout.columns || FIGURES_WIDTH) - FIGURES_WIDTH));
     const format = `${barsize < 4 ? "" : "{bar} "}{value}/{total} {figures}`;
-    // gracefulExit mends the terminal when Ctrl-C ends the run.
-    const options = { format, barsize, stream: process.stdout, fps: 5, gracefulExit: true };
+    const options = { format, barsize, stream: process.stdout, fps: 5, gracefulExit: false };
     this.#bar = new SingleBar(options, Presets.shades_classic);
-    this.#bar.start(steps, 0, { figures: "" });
+    this.#bar.start(steps, from, { figures: "" });
   }
 
-  report({ step, loss, src, dst, latent }: StepValues): void {
+  report({ step, loss, src, dst, latent }: StepLine): void {
     const seconds = (performance.now() - this.#begin) / 1e3;
-    const rate = (step * this.pictures) / seconds;
+    const perStep = seconds / (step - this.from);
+    const rate = this.pictures / perStep;
     const figures = [
       `loss ${decimal(loss, 4)}`,
       `L1 ${decimal(src, 3)} ${decimal(dst, 3)}`,
       `latent ${decimal(latent, 4)}`,
       `t ${this.t === undefined ? "–" : `${Math.round(100 * this.t)}%`}`,
       `${rate.toFixed(0)} pictures/s`,
-      `${clock((seconds / step) * (this.steps - step))} left`,
+      `${clock(perStep * (this.steps - step))} left`,
     ].join(" ");
     if (this.#bar) this.#bar.update(step, { figures });
     else if (seconds - this.#printed >= INTERVAL || step === this.steps) {
       this.#printed = seconds;
       console.log(`step ${String(step).padStart(String(this.steps).length)}/${this.steps}  ${figures}`);
     }
+  }
+
+  /** Says something without disturbing the bar. */
+  say(text: string): void {
+    if (this.#bar) process.stdout.write(`\n${text}\n`);
+    else console.log(text);
   }
 
   stop(): void {

@@ -4,13 +4,13 @@ import { Command, Option } from "commander";
 import { UserError } from "../engine/errors.js";
 import { input } from "../engine/ops/leaf.js";
 import { compile } from "../engine/program.js";
-import { type Architecture, type Autoencoder, autoencoder, SIDES, type Side } from "../faceswap/architecture.js";
+import { SIDES, type Side } from "../faceswap/architecture.js";
 import { adapterLine, openGpu } from "../platform/node.js";
 import { checkFilePath, checkFolderPath, ensureDir, fileError, writeFileAtomic } from "../storage/files.js";
 import { cropAndResize, decodePng, encodePng } from "../storage/images.js";
-import { RUN_FILES, RunFolder } from "../storage/runFolder.js";
 import { adapterOption } from "./options.js";
 import { toPictures } from "./previews.js";
+import { openTrained } from "./trained.js";
 
 interface Options {
   run: string;
@@ -49,24 +49,8 @@ function filesOf(paths: readonly string[]): string[] {
   });
 }
 
-/** The network that a run trained. */
-function modelOf(folder: RunFolder): Autoencoder {
-  const { architecture } = (folder.readConfig() ?? {}) as { architecture?: Architecture };
-  const path = folder.file(RUN_FILES.config);
-  if (!architecture) throw new UserError(`${path} names no architecture`);
-  try {
-    return autoencoder(architecture, 0);
-  } catch (error) {
-    throw error instanceof UserError ? new UserError(`${path}: ${error.message}`) : error;
-  }
-}
-
 async function swap(paths: string[], { run, from, to, out, adapter }: Options): Promise<void> {
-  const folder = RunFolder.open(run);
-  const model = modelOf(folder);
-  const shapes = new Map(model.parameters.nodes.map(({ attrs }) => [attrs.name, attrs.shape]));
-  const values = folder.readCheckpoint(shapes);
-
+  const { model, values } = openTrained(run);
   const files = filesOf(paths);
   const single = /\.png$/i.test(out);
   if (single && files.length > 1)

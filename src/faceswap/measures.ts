@@ -4,7 +4,8 @@ export interface Stack {
   readonly length: number;
 }
 
-const countOf = ({ data, length }: Stack): number => data.length / length;
+/** How many pictures a stack holds. */
+export const countOf = ({ data, length }: Stack): number => data.length / length;
 
 /** Mean absolute difference of two stacks. */
 export function meanAbsolute(a: Stack, b: Stack): number {

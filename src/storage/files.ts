@@ -11,7 +11,7 @@ import { UserError } from "../engine/errors.js";
  * @throws UserError naming the path, when the file system refuses; the temporary file is gone then.
  */
 export function writeFileAtomic(path: string, content: Uint8Array | string): void {
-  const temporary = join(dirname(path), `.shibori-${randomBytes(6).toString("hex")}.tmp`);
+  const temporary = join(dirname(path), `.shibori-${randomBytes(6).toString("hex")}.tmp`); // see removeTemporaries
   let descriptor: number | undefined;
   try {
     descriptor = fs.openSync(temporary, "wx");
@@ -27,6 +27,37 @@ export function writeFileAtomic(path: string, content: Uint8Array | string): voi
     throw fileError("write", path, error);
   }
   syncFolder(dirname(path));
+}
+
+/** Removes what writeFileAtomic left in a folder when its process was killed. */
+export function removeTemporaries(folder: string): void {
+  if (!fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
+  const names = fs.readdirSync(folder).filter((name) => /^\.shibori-[0-9a-f]{12}\.tmp$/.test(name));
+  for (const name of names) quietly(() => fs.rmSync(join(folder, name), { force: true }));
+}
+
+/** Adds text to a file. @throws UserError naming the path; a part of the text may have been written then */
+export function appendText(path: string, text: string): void {
+  try {
+    fs.appendFileSync(path, text);
+  } catch (error) {
+    throw fileError("write", path, error);
+  }
+}
+
+/** Forces a file to the disk, if it is there. @throws UserError naming the path */
+export function syncFile(path: string): void {
+  if (!fs.existsSync(path)) return;
+  try {
+    const descriptor = fs.openSync(path, "r+");
+    try {
+      fs.fsyncSync(descriptor);
+    } finally {
+      fs.closeSync(descriptor);
+    }
+  } catch (error) {
+    throw fileError("write", path, error);
+  }
 }
 
 /**
@@ -79,6 +110,7 @@ const REASONS: Record<string, string> = {
   ENOTDIR: "a part of the path is a file, not a folder",
   EISDIR: "it is a folder, not a file",
   EEXIST: "a file of that name is in the way",
+  EFBIG: "the system allows no larger files; raise the limit (ulimit -f)",
   ENOSPC: "the disk is full; free some space and try again",
   EDQUOT: "the disk quota is used up; free some space and try again",
   EROFS: "the file system is read-only; choose another place",
@@ -95,8 +127,8 @@ export function fileError(action: string, path: string, error: unknown): unknown
   return new UserError(`cannot ${action} ${path}: ${REASONS[code] ?? `the system says ${code}`}`);
 }
 
-/** Makes the rename itself durable. Not every system can open or sync a folder; the file is in place either way. */
-function syncFolder(folder: string): void {
+/** Makes what was renamed or made in a folder durable. Not every system can open or sync a folder; the file is in place either way. */
+export function syncFolder(folder: string): void {
   quietly(() => {
     const descriptor = fs.openSync(folder, "r");
     try {

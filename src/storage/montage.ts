@@ -15,6 +15,26 @@ export interface MontageOptions {
   gap?: number;
 }
 
+/** Where the pictures stand on a sheet. Lengths are in the sheet's pixels. */
+export interface Grid {
+  /** Top left corner of the first picture. */
+  readonly left: number;
+  readonly top: number;
+  /** From one picture to the next. */
+  readonly pitchX: number;
+  readonly pitchY: number;
+  readonly rows: number;
+  readonly columns: number;
+  /** Size of a picture in its own pixels, each of which is scale × scale of the sheet's. */
+  readonly width: number;
+  readonly height: number;
+  readonly scale: number;
+}
+
+export interface Sheet extends Picture {
+  readonly grid: Grid;
+}
+
 type Colour = readonly [number, number, number];
 const GROUND: Colour = [247, 246, 243];
 const TITLE: Colour = [28, 30, 34];
@@ -32,7 +52,7 @@ const LINE = GLYPH_HEIGHT + 2;
  * @throws UserError when there is no picture, sizes differ, there are more or fewer labels than rows or columns, or
  * scale or gap is not a whole number (from 1, from 0).
  */
-export function montage(rows: Picture[][], options: MontageOptions = {}): Picture {
+export function montage(rows: Picture[][], options: MontageOptions = {}): Sheet {
   const { rowLabels = [], columnLabels = [], title = "", scale = 1 } = options;
   const columns = Math.max(0, ...rows.map((row) => row.length));
   const [width, height] = checkedSize(rows);
@@ -65,6 +85,12 @@ export function montage(rows: Picture[][], options: MontageOptions = {}): Pictur
   const gridWidth = (columns - 1) * pitch + cellWidth;
   // Flat pictures with labels stand in rows as high as a line of text.
   const rowHeight = Math.max(cellHeight, rowLabels.length === 0 ? 0 : LINE * text);
+  const grid: Grid = {
+    left,
+    top: top + Math.floor((rowHeight - cellHeight) / 2),
+    ...{ pitchX: pitch, pitchY: rowHeight + gap },
+    ...{ rows: rows.length, columns, width, height, scale },
+  };
   const sheet = blank(
     Math.max(left + gridWidth + overhang, margin + textWidth(title) * titleScale) + margin,
     top + rows.length * (rowHeight + gap) - gap + margin,
@@ -85,10 +111,33 @@ export function montage(rows: Picture[][], options: MontageOptions = {}): Pictur
     const labelTop = y + Math.round((rowHeight - CAP_HEIGHT * text) / 2);
     write(sheet, label, left - 6 * text - measure(label), labelTop, text, LABEL);
     row.forEach((picture, c) => {
-      place(sheet, picture, left + c * pitch, y + Math.floor((rowHeight - cellHeight) / 2), scale);
+      place(sheet, picture, grid.left + c * grid.pitchX, grid.top + r * grid.pitchY, scale);
     });
   });
-  return sheet;
+  return { ...sheet, grid };
+}
+
+/**
+ * A picture of a sheet, as it was put in.
+ * @throws UserError when the sheet has none there
+ */
+export function cutTile(sheet: Picture, grid: Grid, row: number, column: number): Picture {
+  const { width, height, scale } = grid;
+  const [left, top] = [grid.left + column * grid.pitchX, grid.top + row * grid.pitchY];
+  const inside = left >= 0 && top >= 0 && left + width * scale <= sheet.width && top + height * scale <= sheet.height;
+  if (!(row >= 0 && row < grid.rows && column >= 0 && column < grid.columns && inside)) {
+    throw new UserError(
+      `a sheet of ${sheet.width}×${sheet.height} pixels has no picture at row ${row}, column ${column}`,
+    );
+  }
+  const data = new Uint8Array(width * height * 3);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const from = ((top + y * scale) * sheet.width + left + x * scale) * 3;
+      data.set(sheet.data.subarray(from, from + 3), (y * width + x) * 3);
+    }
+  }
+  return { width, height, data };
 }
 
 /** Height of a block of lines above the pictures, with the distance that it keeps from them. */

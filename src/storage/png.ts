@@ -76,6 +76,41 @@ export function encodePng(picture: Picture, options: { text?: Record<string, str
 }
 
 /**
+ * Texts of a PNG by keyword, as `encodePng` writes them; of two with one keyword the first counts. Compressed texts are
+ * passed over.
+ *
+ * @param name how error lines call the file.
+ * @throws UserError, one line, when the file is no PNG, or is cut short or damaged outside of its pixels.
+ */
+export function readPngText(bytes: Uint8Array, name: string): Record<string, string> {
+  const fail = (why: string): never => {
+    throw new UserError(`${name}: ${why}`);
+  };
+  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (!file.subarray(0, SIGNATURE.length).equals(SIGNATURE)) fail("not a PNG file");
+  const texts = new Map<string, string>();
+  for (const { type, body } of chunksOf(file, fail)) {
+    const found = type === "tEXt" ? latin1Text(body) : type === "iTXt" ? unicodeText(body) : undefined;
+    if (found && !texts.has(found[0])) texts.set(...found);
+  }
+  return Object.fromEntries(texts);
+}
+
+function latin1Text(body: Buffer): [string, string] {
+  const end = body.indexOf(0);
+  return [body.toString("latin1", 0, end), body.toString("latin1", end + 1)];
+}
+
+/** undefined if the text is compressed. */
+function unicodeText(body: Buffer): [string, string] | undefined {
+  const end = body.indexOf(0);
+  if (body[end + 1] !== 0) return undefined;
+  const language = body.indexOf(0, end + 3);
+  const translated = body.indexOf(0, language + 1);
+  return [body.toString("latin1", 0, end), body.toString("utf8", translated + 1)];
+}
+
+/**
  * Checks the file as far as it can be without looking at pixels: what pngjs would trip over, take gigabytes for, or
  * not notice, ends here.
  */
@@ -96,18 +131,11 @@ function inspect(bytes: Uint8Array, name: string) {
 
   const compressed: Buffer[] = [];
   let at = SIGNATURE.length;
-  for (let type = ""; type !== "IEND"; ) {
-    if (at + 12 > file.length) fail("cut short: the file ends before its last chunk");
-    const end = at + 8 + file.readUInt32BE(at);
-    if (end + 4 > file.length) fail("cut short: the file ends inside a chunk");
-    type = file.toString("latin1", at + 4, at + 8);
-    if (file.readUInt32BE(end) !== crc32(file.subarray(at + 4, end))) {
-      fail(`damaged PNG (wrong checksum in the chunk ${JSON.stringify(type)})`);
-    }
+  for (const { type, body, next } of chunksOf(file, fail)) {
     // A second header would get round the limit on the size.
     if (type === "IHDR" && at !== SIGNATURE.length) fail("damaged PNG (two header chunks)");
-    if (type === "IDAT") compressed.push(file.subarray(at + 8, end));
-    at = end + 4;
+    if (type === "IDAT") compressed.push(body);
+    at = next;
   }
 
   const need = pixelBytes(width, height, CHANNELS[colourType] * depth, file[28] !== 0);
@@ -122,6 +150,25 @@ function inspect(bytes: Uint8Array, name: string) {
   }
   // Some programs leave bytes behind the last chunk. Viewers ignore them; pngjs would refuse the file.
   return { file: file.subarray(0, at), width, height, depth, colourType };
+}
+
+/** The chunks of a file up to the last, with their checksums checked; `next` is where a chunk ends. */
+function* chunksOf(
+  file: Buffer,
+  fail: (why: string) => never,
+): Generator<{ type: string; body: Buffer; next: number }> {
+  let at = SIGNATURE.length;
+  for (let type = ""; type !== "IEND"; ) {
+    if (at + 12 > file.length) fail("cut short: the file ends before its last chunk");
+    const end = at + 8 + file.readUInt32BE(at);
+    if (end + 4 > file.length) fail("cut short: the file ends inside a chunk");
+    type = file.toString("latin1", at + 4, at + 8);
+    if (file.readUInt32BE(end) !== crc32(file.subarray(at + 4, end))) {
+      fail(`damaged PNG (wrong checksum in the chunk ${JSON.stringify(type)})`);
+    }
+    yield { type, body: file.subarray(at + 8, end), next: end + 4 };
+    at = end + 4;
+  }
 }
 
 /** Length of the uncompressed scanlines; each starts with a byte that names its filter. */

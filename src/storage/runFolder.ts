@@ -1,125 +1,383 @@
-import { appendFileSync, existsSync, readFileSync, rmSync } from "node:fs";
+/** The folder of one training run: what is in it, and how it stays whole. Node only. */
+import fs from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../engine/errors.js";
-import { elements, format, type Shape } from "../engine/shape.js";
-import { checkFolderPath, ensureDir, fileError, writeFileAtomic } from "./files.js";
-import { decodeSafetensors, encodeSafetensors, type TensorIn } from "./safetensors.js";
+import type { Shape } from "../engine/shape.js";
+import { checkArchitecture } from "../faceswap/architecture.js";
+import type { FolderMeasures } from "../faceswap/evaluation.js";
+import type { Gate, Measures } from "../faceswap/measures.js";
+import { checkConfig } from "../faceswap/presets.js";
+import { type Checkpoint, DamagedCheckpoint, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.js";
+import {
+  appendText,
+  checkFolderPath,
+  ensureDir,
+  fileError,
+  removeTemporaries,
+  syncFile,
+  syncFolder,
+  writeFileAtomic,
+} from "./files.js";
+import { lockFolder, refuseIfHeld } from "./lock.js";
+import { firstIssue, type RunConfig, runConfigSchema } from "./runConfig.js";
+import { removeEvents } from "./tensorboard.js";
 
 /** Names inside a run folder. */
 export const RUN_FILES = {
+  /** A RunConfig. Written first and removed first: what has none is no run. */
   config: "config.json",
+  /** A JSON object a line: StepLine, MeasureLine, FinalLine or FaultLine. A pure function of the configuration and the machine. */
   metrics: "metrics.jsonl",
-  checkpoint: "checkpoint.safetensors",
+  /** TimeLine: what differs between two runs with the same bits. */
+  times: "times.jsonl",
+  /** `000240.safetensors`, the last two. */
+  checkpoints: "checkpoints",
+  /** `000240.png` */
   previews: "previews",
+  report: "report.html",
+  tensorboard: "tensorboard",
 } as const;
 
-/** Named tensors with shapes, as a model's parameters come. */
-export interface NamedTensors {
-  readonly shapes: ReadonlyMap<string, Shape>;
-  /** Numbers by state ("values", "m", "v") and parameter name. */
-  readonly states: ReadonlyMap<string, ReadonlyMap<string, Float32Array>>;
+/** Losses of one step, by name, unweighted. */
+export type StepLine = { step: number } & Record<"loss" | "src" | "dst" | "latent" | "rate", number>;
+
+/** A look in the midst of training; `poses` is how many held-out poses were looked at. */
+export interface MeasureLine {
+  step: number;
+  measures: (Measures & { poses: number }) | FolderMeasures;
 }
 
-const key = (state: string, name: string) => (state === "values" ? name : `${state}/${name}`);
+/** The verdict at the end. Of folders whose true swap is unknown there is only the reconstruction. */
+export interface FinalLine {
+  step: number;
+  final: (Measures & { poses: number; gates: Gate[]; passed: boolean }) | FolderMeasures;
+}
 
-/** The folder of one training run. */
+/** Why a run stopped at a step, which it could not do: something in it was not finite. */
+export interface FaultLine {
+  step: number;
+  fault: string;
+}
+
+/** Seconds of training behind a step, over all sittings of the run; `at` marks the beginning of one. */
+export interface TimeLine {
+  step: number;
+  seconds: number;
+  /** ISO 8601. */
+  at?: string;
+}
+
+export interface Metrics {
+  readonly steps: StepLine[];
+  readonly measures: MeasureLine[];
+  readonly final: FinalLine | undefined;
+  readonly fault: FaultLine | undefined;
+}
+
+const KEPT_CHECKPOINTS = 2;
+const nameOf = (step: number, ending: string) => `${String(step).padStart(6, "0")}.${ending}`;
+
 export class RunFolder {
+  #release: (() => void) | undefined;
+
   private constructor(readonly path: string) {}
 
   /** Refuses a folder that `create` would refuse. Writes nothing. @throws UserError */
   static check(path: string, options: { overwrite: boolean }): void {
-    const taken = new RunFolder(path).#taken();
-    if (taken.length && !options.overwrite) {
-      throw new UserError(`${path} holds a run already (${taken.join(", ")}): give another --out, or --overwrite`);
-    }
     checkFolderPath(path);
+    const folder = new RunFolder(path);
+    const taken = folder.#taken();
+    if (taken.length && !options.overwrite) {
+      const resume = taken.includes(RUN_FILES.config) ? `, or --resume ${path}` : "";
+      throw new UserError(
+        `${path} holds a run already (${taken.join(", ")}): give another --out, or --overwrite${resume}`,
+      );
+    }
+    if (taken.includes(RUN_FILES.config) && !folder.#isRun()) {
+      throw new UserError(`${folder.file(RUN_FILES.config)} is not of a run: give another --out`);
+    }
+    refuseIfHeld(path);
   }
 
-  /** Makes a folder for a new run. @throws UserError if it holds a run and `overwrite` is not set, or cannot be written */
-  static create(path: string, options: { overwrite: boolean }): RunFolder {
+  /**
+   * Makes a folder for a new run, and locks it.
+   * @throws UserError if it holds a run and `overwrite` is not set, is in use, or cannot be written
+   */
+  static create(path: string, config: RunConfig, options: { overwrite: boolean }): RunFolder {
     RunFolder.check(path, options);
-    const folder = new RunFolder(path);
     ensureDir(path);
-    for (const name of folder.#taken()) rmSync(folder.file(name), { recursive: true });
-    ensureDir(folder.file(RUN_FILES.previews));
+    const folder = new RunFolder(path);
+    folder.#lock();
+    folder.#clear();
+    folder.writeConfig(config);
     return folder;
   }
 
-  #taken(): string[] {
-    return Object.values(RUN_FILES).filter((name) => existsSync(this.file(name)));
+  /** Whether a config.json is there that a run of some version wrote. */
+  #isRun(): boolean {
+    try {
+      const config = JSON.parse(readText(this.file(RUN_FILES.config)));
+      return typeof config?.preset === "string" && typeof config?.architecture === "object";
+    } catch (error) {
+      if (error instanceof SyntaxError) return false;
+      throw error;
+    }
   }
 
-  /** Opens the folder of an earlier run. @throws UserError if it is not one */
+  /** Removes an earlier run: its files by their names, and folders if nothing else is in them. */
+  #clear(): void {
+    const { config, metrics, times, report, checkpoints, previews, tensorboard } = RUN_FILES;
+    // From the first on, what is left is no run any more.
+    for (const name of [config, metrics, times, report]) if (fs.existsSync(this.file(name))) this.#remove(name);
+    for (const { name } of [...this.checkpoints(), ...this.previews()]) this.#remove(name);
+    for (const name of [checkpoints, previews, tensorboard]) {
+      const path = this.file(name);
+      if (!isFolder(path)) continue;
+      if (name === tensorboard) removeEvents(path);
+      if (fs.readdirSync(path).length === 0) fs.rmdirSync(path);
+    }
+  }
+
+  /** Opens the folder of an earlier run to read. @throws UserError if it is not one */
   static open(path: string): RunFolder {
     const folder = new RunFolder(path);
-    if (!existsSync(folder.file(RUN_FILES.config))) {
+    if (!fs.existsSync(folder.file(RUN_FILES.config))) {
       throw new UserError(`${path} is not the folder of a run: it has no ${RUN_FILES.config}`);
     }
     return folder;
+  }
+
+  /** Opens and locks the folder of an earlier run to go on with it. @throws UserError if it is not one, or is in use */
+  static resume(path: string): RunFolder {
+    const folder = RunFolder.open(path);
+    checkFolderPath(path);
+    folder.#lock();
+    return folder;
+  }
+
+  #lock(): void {
+    this.#release = lockFolder(this.path);
+    // What a killed process was about to rename.
+    for (const part of ["", RUN_FILES.checkpoints, RUN_FILES.previews]) removeTemporaries(this.file(part));
+  }
+
+  /** Lets other processes write to the folder. */
+  release(): void {
+    this.#release?.();
+    this.#release = undefined;
+  }
+
+  #taken(): string[] {
+    return Object.values(RUN_FILES).filter((name) => fs.existsSync(this.file(name)));
+  }
+
+  #remove(...name: string[]): void {
+    const path = this.file(...name);
+    try {
+      fs.rmSync(path, { recursive: true });
+    } catch (error) {
+      throw fileError("remove", path, error);
+    }
   }
 
   file(...name: string[]): string {
     return join(this.path, ...name);
   }
 
-  writeConfig(config: object): void {
+  // --- what the run is ------------------------------------------------------------------------------------------------
+
+  writeConfig(config: RunConfig): void {
     writeFileAtomic(this.file(RUN_FILES.config), `${JSON.stringify(config, null, 2)}\n`);
   }
 
-  /** @throws UserError if the file is not JSON */
-  readConfig(): unknown {
+  /** @throws UserError naming the first field that is not as a run's must be */
+  readConfig(): RunConfig {
     const path = this.file(RUN_FILES.config);
+    let json: unknown;
     try {
-      return JSON.parse(readFileSync(path, "utf8"));
+      json = JSON.parse(readText(path));
     } catch (error) {
-      throw new UserError(`${path}: ${(error as Error).message}`);
+      if (!(error instanceof SyntaxError)) throw error;
+      throw new UserError(`${path}: ${error.message.replaceAll(/\s+/g, " ")}`);
     }
+    const { success, data, error } = runConfigSchema.safeParse(json);
+    if (!success) {
+      throw new UserError(`${path}: ${firstIssue(error)}; the file is damaged, or of another version of shibori`);
+    }
+    try {
+      checkConfig(data);
+      checkArchitecture(data.architecture);
+    } catch (error) {
+      throw error instanceof UserError ? new UserError(`${path}: ${error.message}`) : error;
+    }
+    return data;
   }
 
-  /** Adds lines to the metrics, one JSON object each. */
-  appendMetrics(lines: readonly object[]): void {
-    const path = this.file(RUN_FILES.metrics);
-    try {
-      appendFileSync(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
-    } catch (error) {
-      throw fileError("write", path, error);
-    }
+  // --- what it measured -----------------------------------------------------------------------------------------------
+
+  /** Adds lines to the metrics. */
+  appendMetrics(lines: readonly (StepLine | MeasureLine | FinalLine | FaultLine)[]): void {
+    this.#append(RUN_FILES.metrics, lines);
   }
 
-  /** Writes parameters and moments under a temporary name, then renames: an old checkpoint stays whole until then. */
-  writeCheckpoint({ shapes, states }: NamedTensors, step: number): void {
-    const tensors: Record<string, TensorIn> = {};
-    for (const [state, values] of states) {
-      for (const [name, data] of values) tensors[key(state, name)] = { shape: [...(shapes.get(name) as Shape)], data };
-    }
-    writeFileAtomic(this.file(RUN_FILES.checkpoint), encodeSafetensors(tensors, { step: String(step) }));
+  appendTime(line: TimeLine): void {
+    this.#append(RUN_FILES.times, [line]);
+  }
+
+  #append(name: string, lines: readonly object[]): void {
+    if (lines.length) appendText(this.file(name), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  }
+
+  /** @throws UserError naming the line at fault */
+  readMetrics(): Metrics {
+    const lines = this.#lines(RUN_FILES.metrics);
+    return {
+      steps: lines.filter((line) => "loss" in line) as unknown as StepLine[],
+      measures: lines.filter((line) => "measures" in line) as unknown as MeasureLine[],
+      final: lines.findLast((line) => "final" in line) as FinalLine | undefined,
+      fault: lines.findLast((line) => "fault" in line) as FaultLine | undefined,
+    };
+  }
+
+  readTimes(): TimeLine[] {
+    return this.#lines(RUN_FILES.times) as unknown as TimeLine[];
+  }
+
+  /** The complete lines of a file: behind the last line's end may be what a killed process had begun to write. */
+  #lines(name: string): { step: number }[] {
+    const path = this.file(name);
+    if (!fs.existsSync(path)) return [];
+    const texts = readText(path).split("\n").slice(0, -1);
+    return texts.map((text, i) => {
+      const line = parseLine(text);
+      if (!line) throw new UserError(`${path}, line ${i + 1} is not one that a run writes: mend or delete the line`);
+      return line;
+    });
+  }
+
+  writePreview(step: number, png: Uint8Array): void {
+    ensureDir(this.file(RUN_FILES.previews));
+    writeFileAtomic(this.file(RUN_FILES.previews, nameOf(step, "png")), png);
+  }
+
+  /** Previews in order of their steps. `name` is relative to the folder, with forward slashes. */
+  previews(): { step: number; name: string; path: string }[] {
+    return this.#numbered(RUN_FILES.previews, "png");
+  }
+
+  #numbered(part: string, ending: string) {
+    const folder = this.file(part);
+    return namesIn(folder)
+      .filter((name) => new RegExp(`^\\d{6,}\\.${ending}$`).test(name))
+      .map((name) => ({ step: Number.parseInt(name, 10), name: `${part}/${name}`, path: join(folder, name) }))
+      .filter(({ path }) => fs.statSync(path, { throwIfNoEntry: false })?.isFile())
+      .sort((a, b) => a.step - b.step);
+  }
+
+  // --- checkpoints ----------------------------------------------------------------------------------------------------
+
+  /** Writes a checkpoint, then removes all but the last two. What was measured before it is on the disk before it is. */
+  writeCheckpoint(checkpoint: Checkpoint): string {
+    ensureDir(this.file(RUN_FILES.checkpoints));
+    for (const name of [RUN_FILES.metrics, RUN_FILES.times]) syncFile(this.file(name));
+    syncFolder(this.path);
+    const name = `${RUN_FILES.checkpoints}/${nameOf(checkpoint.step, "safetensors")}`;
+    writeFileAtomic(this.file(name), encodeCheckpoint(checkpoint));
+    const older = this.checkpoints().filter(({ step }) => step < checkpoint.step);
+    for (const { name } of older.slice(0, Math.max(0, older.length - (KEPT_CHECKPOINTS - 1)))) this.#remove(name);
+    return name;
+  }
+
+  /** Checkpoints in order of their steps. */
+  checkpoints(): { step: number; name: string; path: string }[] {
+    return this.#numbered(RUN_FILES.checkpoints, "safetensors");
   }
 
   /**
-   * The parameters of the checkpoint.
-   * @throws UserError if it is missing or damaged, or a tensor is missing or has another shape
+   * The newest checkpoint that is whole.
+   * @param states that are needed, see decodeCheckpoint
+   * @returns undefined if there is none yet; `damaged` has a line for every newer one that had to be passed over
+   * @throws UserError if all are damaged, or of another network
    */
-  readCheckpoint(shapes: ReadonlyMap<string, Shape>): Map<string, Float32Array> {
-    const path = this.file(RUN_FILES.checkpoint);
-    if (!existsSync(path)) throw new UserError(`${path} does not exist: the run has not got to its first checkpoint`);
-    let bytes: Uint8Array;
-    try {
-      bytes = readFileSync(path);
-    } catch (error) {
-      throw fileError("read", path, error);
-    }
-    const { tensors } = decodeSafetensors(bytes, path);
-    const values = new Map<string, Float32Array>();
-    for (const [name, shape] of shapes) {
-      const tensor = Object.hasOwn(tensors, name) ? tensors[name] : undefined;
-      if (!tensor) throw new UserError(`${path}: tensor "${name}" is missing; the file belongs to another network`);
-      if (!(tensor.data instanceof Float32Array) || tensor.data.length !== elements(shape)) {
-        throw new UserError(
-          `${path}: tensor "${name}" is ${format(tensor.shape)}, but the run's network has ${format(shape)}`,
-        );
+  readCheckpoint(
+    shapes: ReadonlyMap<string, Shape>,
+    states: readonly string[],
+  ): { checkpoint: Checkpoint; name: string; damaged: string[] } | undefined {
+    const damaged: string[] = [];
+    for (const { name, path, step } of this.checkpoints().reverse()) {
+      try {
+        const checkpoint = decodeCheckpoint(readBytes(path), shapes, states, path);
+        if (checkpoint.step !== step) throw new DamagedCheckpoint(`${path}: it was written at step ${checkpoint.step}`);
+        return { checkpoint, name, damaged };
+      } catch (error) {
+        if (!(error instanceof DamagedCheckpoint)) throw error;
+        damaged.push(error.message);
       }
-      values.set(name, tensor.data);
     }
-    return values;
+    if (damaged.length) {
+      throw new UserError(
+        `no checkpoint of ${this.path} can be used (${damaged.join("; ")}): bring one back, or train anew`,
+      );
+    }
+    return undefined;
+  }
+
+  /**
+   * Takes back everything that was written after a step, to go on from there.
+   * @returns the number of steps up to there whose losses are not in the metrics any more
+   */
+  trim(step: number): number {
+    const files = [RUN_FILES.metrics, RUN_FILES.times].map((name) => ({
+      path: this.file(name),
+      lines: this.#lines(name).filter((line) => line.step <= step),
+    }));
+    const steps = new Set(files[0].lines.filter((line) => "loss" in line).map((line) => line.step));
+    for (const { path, lines } of files) {
+      if (fs.existsSync(path)) writeFileAtomic(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+    }
+    for (const later of [...this.previews(), ...this.checkpoints()]) if (later.step > step) this.#remove(later.name);
+    return step - steps.size;
   }
 }
+
+const isFolder = (path: string): boolean => fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+
+/** What is in a folder; nothing where it does not stand yet. */
+function namesIn(folder: string): string[] {
+  try {
+    return fs.existsSync(folder) ? fs.readdirSync(folder) : [];
+  } catch (error) {
+    throw fileError("read the folder", folder, error);
+  }
+}
+
+const LOSSES = ["loss", "src", "dst", "latent", "rate"];
+
+/** A line of metrics or times; undefined if it is none. */
+function parseLine(text: string): { step: number } | undefined {
+  let line: Record<string, unknown> | null;
+  try {
+    line = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const isObject = (value: unknown) => typeof value === "object" && value !== null;
+  if (!isObject(line) || !Number.isSafeInteger(line?.step) || (line?.step as number) < 0) return undefined;
+  const { seconds, measures, final, fault, at } = line as Record<string, unknown>;
+  const sound =
+    LOSSES.every((name) => typeof line?.[name] === "number") ||
+    (typeof seconds === "number" && (at === undefined || !Number.isNaN(Date.parse(String(at))))) ||
+    [measures, final].some((value) => isObject(value) && Object.keys(value as object).length > 0) ||
+    typeof fault === "string";
+  return sound ? (line as { step: number }) : undefined;
+}
+
+function readBytes(path: string): Uint8Array {
+  try {
+    return fs.readFileSync(path);
+  } catch (error) {
+    throw fileError("read", path, error);
+  }
+}
+
+const readText = (path: string): string => new TextDecoder().decode(readBytes(path));

@@ -123,6 +123,15 @@ export class EventFile {
   }
 }
 
+/** Removes the event files that runs of ours wrote into a log directory. @throws UserError naming the folder */
+export function removeEvents(folder: string): void {
+  try {
+    for (const name of fs.readdirSync(folder)) if (OUR_NAME.test(name)) fs.rmSync(join(folder, name));
+  } catch (error) {
+    throw fileError("remove event files of", folder, error);
+  }
+}
+
 const OUR_NAME = /^events\.out\.tfevents\.(\d{10})\.shibori$/;
 
 function record(body: Uint8Array): Uint8Array {

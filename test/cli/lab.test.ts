@@ -1,4 +1,4 @@
-import { cpSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { autoencoder } from "../../src/faceswap/architecture.js";
 import { PRESETS } from "../../src/faceswap/presets.js";
@@ -56,8 +56,10 @@ describe("train", () => {
   let printed: string;
   it("trains on avatars, and leaves a whole run", async () => {
     printed = await shell.do(`train --preset avatar-64 --steps ${STEPS} --batch 2 --seed 5 --out a`);
-    expect(shell.list("a")).toEqual(["checkpoint.safetensors", "config.json", "metrics.jsonl", "previews"]);
+    const files = ["checkpoints", "config.json", "metrics.jsonl", "previews", "report.html", "times.jsonl"];
+    expect(shell.list("a")).toEqual(files);
     expect(shell.list("a/previews")).toEqual(["000021.png", "000041.png"]);
+    expect(shell.list("a/checkpoints")).toEqual(["000021.safetensors", "000041.safetensors"]);
   });
 
   it("says what it does and what came of it", () => {
@@ -94,12 +96,22 @@ describe("train", () => {
       pair: "mild",
       poses: "demo",
     });
-    expect(config).toMatchObject({ steps: STEPS, batch: 2, seed: 5, adapter: { name: expect.stringMatching(/./) } });
+    expect(config).toMatchObject({ steps: STEPS, batch: 2, seed: 5, saveEvery: 21 });
+    expect(config.overrides).toEqual({ steps: STEPS, batch: 2, seed: 5 });
+    expect(config.adapter).toMatchObject({ name: expect.stringMatching(/./), driver: expect.stringMatching(/./) });
+    expect(config.data).toEqual({ kind: "avatars", fingerprint: expect.stringMatching(/^[0-9a-f]{64}$/) });
+    expect(config.kernels.program).toMatch(/^[0-9a-f]{64}$/);
+    expect(Object.keys(config.kernels.styles)).toEqual(["conv2d", "convTranspose2d", "conv2dWeightGrad"]);
+    const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+    expect(config.versions).toEqual({ shibori: version, node: process.versions.node, dawn: "0.6.2" });
+    expect(config.losses.loss).toBe(`L1 of src + L1 of dst + ${latentWeight} · statistical latent L2 per element`);
+    expect(config.network).toMatchObject({ parameters: 189_254, code: "3×3×64", codeLength: 576 });
   });
 
   it("keeps all parameters and moments in the checkpoint", () => {
-    const { tensors, metadata } = decodeSafetensors(shell.read("a/checkpoint.safetensors"));
-    expect(metadata).toEqual({ step: String(STEPS) });
+    const { tensors, metadata } = decodeSafetensors(shell.read("a/checkpoints/000041.safetensors"));
+    expect(metadata).toMatchObject({ step: String(STEPS), generator: "philox4x32-10" });
+    expect(JSON.parse(metadata.config)).toMatchObject({ steps: STEPS, batch: 2, seed: 5, pair: "mild" });
     const { nodes } = autoencoder(PRESETS["avatar-64"].architecture, 0).parameters;
     for (const prefix of ["", "m/", "v/"]) {
       for (const { attrs, shape } of nodes) {
@@ -122,7 +134,7 @@ describe("train", () => {
 
   it("gives the same bytes for the same seed", async () => {
     await shell.do(`train --preset avatar-64 --steps ${STEPS} --batch 2 --seed 5 --out twin`);
-    for (const file of ["checkpoint.safetensors", "metrics.jsonl", "config.json", "previews/000041.png"]) {
+    for (const file of ["checkpoints/000041.safetensors", "metrics.jsonl", "config.json", "previews/000041.png"]) {
       expect(shell.read("twin", file).equals(shell.read("a", file)), file).toBe(true);
     }
   });
@@ -134,8 +146,9 @@ describe("train", () => {
     writeFileSync(shell.file("faces/dst/note.txt"), "no picture");
     const { code, stderr } = await shell.run(train);
     expect(code).toBe(2);
-    expect(stderr).toContain("shibori: b holds a run already (config.json, metrics.jsonl, checkpoint.safetensors, ");
-    expect(shell.read("b/checkpoint.safetensors").equals(shell.read("a/checkpoint.safetensors"))).toBe(true);
+    expect(stderr).toContain("shibori: b holds a run already (config.json, metrics.jsonl, times.jsonl, checkpoints, ");
+    const checkpoint = "checkpoints/000041.safetensors";
+    expect(shell.read("b", checkpoint).equals(shell.read("a", checkpoint))).toBe(true);
 
     const { code: done, stdout, stderr: skipped } = await shell.run(`${train} --overwrite`);
     expect({ done, stdout }).toMatchObject({ done: 0 });
@@ -148,7 +161,11 @@ describe("train", () => {
     expect(stdout).toMatch(/^The swap FAILS: .+\.$/m);
     expect(metrics("b").all.at(-1)?.final).toMatchObject({ passed: false });
     const config = JSON.parse(shell.read("b/config.json").toString());
-    expect(config).toMatchObject({ pair: "hue", poses: "full", src: "faces/src", dst: "faces/dst", seed: 6 });
+    expect(config).toMatchObject({ pair: "hue", poses: "full", seed: 6, overrides: { pair: "hue", poses: "full" } });
+    expect(config.data).toMatchObject({
+      ...{ kind: "folders", src: shell.file("faces/src"), dst: shell.file("faces/dst") },
+      ...{ training: 37, heldOut: 4, trueSwap: true },
+    });
   });
 
   it("says of other folders that a swap cannot be measured", async () => {

@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -56,6 +56,21 @@ export class Shell {
     });
   }
 
+  /** Starts a command that a test will signal; `said` gathers its stdout and stderr. */
+  start(args: string): { child: ChildProcess; said: () => string; ended: Promise<number | string | null> } {
+    const child = spawn(process.execPath, [CLI, ...args.split(/\s+/)], { cwd: this.path });
+    let text = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (chunk) => {
+        text += chunk;
+      });
+    }
+    const ended = new Promise<number | string | null>((resolve) =>
+      child.once("close", (code, signal) => resolve(code ?? signal)),
+    );
+    return { child, said: () => text, ended };
+  }
+
   /** Runs a command that must succeed without a word on stderr but the adapter's. */
   async do(args: string): Promise<string> {
     const { code, stdout, stderr } = await this.run(args);
@@ -89,11 +104,12 @@ export class Shell {
     return readdirSync(this.file(...path)).sort();
   }
 
-  /** Every file with its size and the time of its last change. */
+  /** Every folder, and every file with its size and the time of its last change. */
   #listing(): string[] {
     return (readdirSync(this.path, { recursive: true }) as string[]).sort().map((name) => {
-      const { size, mtimeMs } = statSync(this.file(name));
-      return `${name} ${size} ${mtimeMs}`;
+      const stat = statSync(this.file(name));
+      // A lock that came and went leaves its trace in the folder's own time.
+      return stat.isDirectory() ? name : `${name} ${stat.size} ${stat.mtimeMs}`;
     });
   }
 

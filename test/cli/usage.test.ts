@@ -1,26 +1,20 @@
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { autoencoder } from "../../src/faceswap/architecture.js";
 import { PRESETS } from "../../src/faceswap/presets.js";
 import { encodePng } from "../../src/storage/images.js";
 import { RunFolder } from "../../src/storage/runFolder.js";
+import { checkpoint, runConfig } from "../storage/runs.js";
 import { ensureBuilt, Shell } from "./shell.js";
 
 // What the command line says before it opens a device: none of this needs one.
 
 const shell = new Shell();
 
-/** A finished run, as `train` leaves it, without the training. */
-function makeRun(name: string): void {
-  const { architecture } = PRESETS["avatar-64"];
-  const folder = RunFolder.create(shell.file(name), { overwrite: false });
-  const { nodes } = autoencoder(architecture, 0).parameters;
-  const shapes = new Map(nodes.map(({ attrs, shape }) => [attrs.name, shape]));
-  const values = new Map(
-    nodes.map(({ attrs, shape }) => [attrs.name, new Float32Array(shape.reduce((a, b) => a * b))]),
-  );
-  folder.writeConfig({ architecture });
-  folder.writeCheckpoint({ shapes, states: new Map([["values", values]]) }, 1);
+/** A run with a checkpoint, as `train` leaves it, without the training. */
+function makeRun(name: string, steps: number[]): void {
+  const folder = RunFolder.create(shell.file(name), runConfig(), { overwrite: false });
+  for (const step of steps) folder.writeCheckpoint(checkpoint(step));
+  folder.release();
 }
 
 /** A copy of the run with another file in it. */
@@ -39,24 +33,37 @@ beforeAll(async () => {
   writeFileSync(shell.file("one/cut.png"), png.subarray(0, 60));
   writeFileSync(shell.file("cut.png"), png.subarray(0, 60));
   writeFileSync(shell.file("file"), "no folder");
-  makeRun("run");
-  const checkpoint = shell.read("run/checkpoint.safetensors");
-  damagedRun("short", "checkpoint.safetensors", checkpoint.subarray(0, 100_000));
-  damagedRun("wider", "config.json", '{"architecture":{"size":64,"stages":[16,32],"mid":65,"code":64}}');
-  damagedRun("deeper", "config.json", '{"architecture":{"size":64,"stages":[16,32,32],"mid":64,"code":64}}');
-  damagedRun("dense", "config.json", '{"architecture":{"size":64,"stages":[16,32],"mid":64,"code":64,"dense":8}}');
+  makeRun("run", [7]);
+  makeRun("new", []);
+  const damaged = (change: object) => JSON.stringify({ ...runConfig(), ...change });
+  const file = "checkpoints/000007.safetensors";
+  damagedRun("short", file, shell.read("run", file).subarray(0, 9000));
+  damagedRun("wider", "config.json", damaged({ architecture: { size: 32, stages: [4], mid: 5, code: 4 } }));
+  damagedRun("deeper", "config.json", damaged({ architecture: { size: 32, stages: [4, 4], mid: 4, code: 4 } }));
+  damagedRun("dense", "config.json", damaged({ architecture: { size: 32, stages: [4], mid: 4, code: 4, dense: 8 } }));
   damagedRun("unreadable", "config.json", "{");
   damagedRun("null", "config.json", "null");
-  damagedRun("blank", "config.json", '{"architecture":{"size":64}}');
+  damagedRun("blank", "config.json", damaged({ architecture: { size: 32 } }));
+  damagedRun("old", "config.json", JSON.stringify({ architecture: runConfig().architecture, preset: "avatar-64" }));
+  damagedRun("odd", "config.json", damaged({ batch: 1 }));
+  damagedRun("other", "config.json", damaged({ preset: "avatar-65" }));
+  damagedRun("busy", "lock.0123456789ab", JSON.stringify({ pid: 1, host: "elsewhere" }));
+  damagedRun("app", "config.json", '{"my":"app"}');
+  cpSync(shell.file("new"), shell.file("filed"), { recursive: true });
+  writeFileSync(shell.file("filed/previews"), "no folder");
+  damagedRun("garbled", "metrics.jsonl", '{"step":1,"loss":1}\nno line of ours\n');
 });
 afterAll(() => shell.remove());
 
 describe("--help", () => {
-  it.each(["", "train", "swap", "avatars", "doctor"])("%s shows examples that name the command", async (command) => {
-    const help = await shell.do(`${command} --help`);
-    expect(help).toMatch(/^Usage: shibori/);
-    expect(help.split("Examples:\n")[1]).toMatch(new RegExp(`^  shibori ${command || "doctor"}`));
-  });
+  it.each(["", "train", "swap", "compare", "avatars", "doctor"])(
+    "%s shows examples that name the command",
+    async (command) => {
+      const help = await shell.do(`${command} --help`);
+      expect(help).toMatch(/^Usage: shibori/);
+      expect(help.split("Examples:\n")[1]).toMatch(new RegExp(`^  shibori ${command || "doctor"}`));
+    },
+  );
 
   it("of train lists every preset with its description", async () => {
     const help = await shell.do("train --help");
@@ -83,18 +90,49 @@ const MISTAKES: [command: string, reason: string | RegExp][] = [
   ["avatars -o full", "full/src is not empty: give another --out, or remove it"],
   ["avatars -o x.png --adapter voodoo", /^no adapter "voodoo" was found; here (are|is)/],
 
-  ["train", "required option '--out <dir>' not specified"],
+  ["train", "give --out DIR for a new run, or --resume DIR to go on with one"],
   ["train --out r --batch 1", "batch 1: the latent loss needs a variance, so at least 2 pictures per identity"],
   ["train --out r --steps 0", /--steps <n>' argument '0' is invalid. It must be a whole number from 1/],
   ["train --out r --steps 1e3", /'1e3' is invalid/],
   ["train --out r --seed -1", /--seed <n>' argument '-1' is invalid. It must be a whole number from 0/],
   ["train --out r --lr 0", /--lr <rate>' argument '0' is invalid. It must be a positive number/],
   ["train --out r --lr NaN", /'NaN' is invalid/],
+  ["train --out r --lr 1e31", "learning rate 1e+31 must be a positive number up to 1e30"],
+  ["train --out r --src", /argument missing/],
   ["train --out r --latent-weight -1", /'-1' is invalid. It must be a number from 0/],
   ["train --out r --preset avatar-65", /^there is no preset "avatar-65"; choose one of avatar-64, avatar-64-naive, /],
   ["train --out r --adapter voodoo", /^no adapter "voodoo" was found; here (are|is)/],
   ["train --out run --overwrite --adapter voodoo", /^no adapter "voodoo" was found/],
-  ["train --out run", /^run holds a run already \(config.json, checkpoint.safetensors, previews\): give another --out/],
+  ["train --out run", /^run holds a run already \(config.json, checkpoints\): give another --out, .* or --resume run$/],
+  [
+    "train --out busy --overwrite",
+    /^busy is in use by process 1 on another machine \(if it is gone, delete busy\/lock/,
+  ],
+  ["train --out app --overwrite", "app/config.json is not of a run: give another --out"],
+  ["train --out app", /^app holds a run already/],
+  ["train --out r --save-every 0", /--save-every <n>' argument '0' is invalid. It must be a whole number from 1/],
+  ["train --resume nowhere", "nowhere is not the folder of a run: it has no config.json"],
+  ["train --resume file", "file is not the folder of a run: it has no config.json"],
+  ["train --resume run --steps 9", "option '--resume <dir>' cannot be used with option '--steps <n>'"],
+  ["train --resume run --out r", "option '--resume <dir>' cannot be used with option '--out <dir>'"],
+  ["train --resume run --overwrite", "option '--resume <dir>' cannot be used with option '--overwrite'"],
+  ["train --resume run --preset avatar-64", "option '--resume <dir>' cannot be used with option '--preset <name>'"],
+  ["train --resume run --latent-weight 1", /cannot be used with option '--latent-weight <n>'$/],
+  ["train --resume busy", /^busy is in use by process 1 on another machine/],
+  [
+    "train --resume short",
+    /^no checkpoint of short can be used \(short\/checkpoints\/000007.safetensors: .* cut short\?\): bring one back, or/,
+  ],
+  ["train --resume wider", /^wider\/checkpoints\/000007.safetensors: tensor "encoder.1.weight" is \[3, 3, 4, 4\], but/],
+  ["train --resume unreadable", /^unreadable\/config.json: .*JSON/],
+  ["train --resume null", /^null\/config.json: expected object, received null; the file is damaged, or of another/],
+  ["train --resume blank", /^blank\/config.json: architecture.stages: expected array, received undefined; /],
+  ["train --resume old", /^old\/config.json: overrides: .*; the file is damaged, or of another version of shibori$/],
+  ["train --resume odd", /^odd\/config.json: batch 1: the latent loss needs a variance/],
+  ["train --resume other", /^other\/config.json: preset: Invalid option: expected one of "avatar-64"/],
+  ["train --resume garbled", /^garbled\/metrics.jsonl, line 1 is not one that a run writes: mend or delete the line$/],
+  ["train --resume run", /^the avatars of the pair "mild" are drawn differently since the run began: train anew$/],
+  ["train --resume run --src two --dst two", "the run is trained on avatars: --src and --dst do not fit it"],
   ["train --out file/r", /^cannot write to the folder file\/r: a part of the path is a file/],
   ["train --out r --src two", "give both --src and --dst, or neither"],
   ["train --out r --dst two", "give both --src and --dst, or neither"],
@@ -121,21 +159,31 @@ const MISTAKES: [command: string, reason: string | RegExp][] = [
   ["swap face.png --run run --from src --to dst -o ./face.png", /^face.png would be overwritten by a swap/],
   ["swap two --run run --from src --to dst -o file", /^cannot write to the folder file: a part of the path is a file/],
   ["swap face.png --run run --from src --to dst -o no/a.png", "cannot write no/a.png: the folder no does not exist"],
-  ["swap face.png --run short --from src --to dst -o a.png", /^short\/checkpoint.safetensors: .* cut short\?$/],
+  [
+    "swap face.png --run short --from src --to dst -o a.png",
+    /^no checkpoint of short can be used \(short\/.*07.safetensors: .* cut short\?\): bring one back, or train anew$/,
+  ],
+  [
+    "swap face.png --run new --from src --to dst -o a.png",
+    /^new has no checkpoint yet: the run has not got to its first/,
+  ],
   [
     "swap face.png --run wider --from src --to dst -o a.png",
-    'wider/checkpoint.safetensors: tensor "encoder.2.weight" is [3, 3, 32, 64], but the run\'s network has [3, 3, 32, 65]',
+    'wider/checkpoints/000007.safetensors: tensor "encoder.1.weight" is [3, 3, 4, 4], but the run\'s network has [3, 3, 4, 5]',
   ],
-  ["swap face.png --run deeper --from src --to dst -o a.png", /^deeper\/checkpoint.safetensors: tensor "encoder\.2/],
+  [
+    "swap face.png --run deeper --from src --to dst -o a.png",
+    /^deeper\/checkpoints\/000007.safetensors: tensor "encoder/,
+  ],
   [
     "swap face.png --run dense --from src --to dst -o a.png",
-    'dense/checkpoint.safetensors: tensor "encoder.down.weight" is missing; the file belongs to another network',
+    'dense/checkpoints/000007.safetensors: tensor "encoder.down.weight" is missing; the file belongs to another network',
   ],
   ["swap face.png --run unreadable --from src --to dst -o a.png", /^unreadable\/config.json: .*JSON/],
-  ["swap face.png --run null --from src --to dst -o a.png", "null/config.json names no architecture"],
+  ["swap face.png --run null --from src --to dst -o a.png", /^null\/config.json: expected object, received null/],
   [
     "swap face.png --run blank --from src --to dst -o a.png",
-    "blank/config.json: architecture: stages must be a list of channels",
+    /^blank\/config.json: architecture.stages: expected array, received undefined/,
   ],
 ];
 

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { UserError } from "../../src/engine/errors.js";
 import { CAP_HEIGHT, drawText, GLYPH_HEIGHT, textWidth } from "../../src/storage/font.js";
-import { montage } from "../../src/storage/montage.js";
+import { cutTile, montage } from "../../src/storage/montage.js";
 import type { Picture } from "../../src/storage/picture.js";
 
 const ASCII = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i));
@@ -191,6 +191,44 @@ test("no text is cut, covered, or drawn over other text: every dot of ink is on 
     }),
     { numRuns: 150 },
   );
+});
+
+test("every picture can be cut out of the sheet again, whatever stands around it", () => {
+  fc.assert(
+    fc.property(sheets, ({ shape, title, rowLabels, columnLabels }) => {
+      const { width, height, scale, gap } = shape;
+      const rows = Array.from({ length: shape.rows }, (_, r) =>
+        Array.from({ length: shape.columns }, (_, c): Picture => {
+          const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => (i * 7 + r * 31 + c * 101) % 256);
+          return { width, height, data };
+        }),
+      );
+      const { grid, ...sheet } = montage(rows, { title, rowLabels, columnLabels, scale, gap });
+      expect([grid.rows, grid.columns]).toEqual([shape.rows, shape.columns]);
+      rows.forEach((row, r) => {
+        row.forEach((picture, c) => {
+          expect(cutTile(sheet, grid, r, c)).toEqual(picture);
+        });
+      });
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test("a picture that the sheet does not have is refused", () => {
+  const { grid, ...sheet } = montage([[flat(4, 4, 101)]]);
+  for (const [row, column] of [
+    [1, 0],
+    [0, 1],
+    [-1, 0],
+    [0, -1],
+  ]) {
+    expect(() => cutTile(sheet, grid, row, column)).toThrow(
+      new UserError(`a sheet of 20×20 pixels has no picture at row ${row}, column ${column}`),
+    );
+  }
+  const wrong = { ...grid, left: 17 };
+  expect(() => cutTile(sheet, wrong, 0, 0)).toThrow("has no picture at row 0, column 0");
 });
 
 describe("refusals", () => {

@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { UserError } from "../../src/engine/errors.js";
-import { decodePng, encodePng, MAX_SIDE } from "../../src/storage/png.js";
+import { decodePng, encodePng, MAX_SIDE, readPngText } from "../../src/storage/png.js";
 import { CHANNELS, chunk, header, makePng, type PngSpec, SIGNATURE } from "./png-fixture.js";
 
 /** A sample pattern that reaches every value of a small depth, and 0 and the maximum of every depth. */
@@ -148,6 +148,35 @@ describe("text", () => {
     expect(got[2][1].toString("utf8")).toBe("my key\0\0\0\0\0絞り → 3×3");
     expect(got[3][1].toString("latin1")).toBe("Empty\0");
     expect(decodePng(file, "a.png")).toEqual(pixel);
+  });
+
+  test("what was written is read again", () => {
+    const text = { Title: "Grüße\nzwei", "my key": "絞り → 3×3", Empty: "", constructor: "{}" };
+    expect(readPngText(encodePng(pixel, { text }), "a.png")).toEqual(text);
+    expect(readPngText(encodePng(pixel), "a.png")).toEqual({});
+  });
+
+  test("of two texts with one keyword the first is read; compressed ones, and languages, are passed over", () => {
+    const whole = Buffer.from(encodePng(pixel));
+    const utf8 = (text: string) => [...Buffer.from(text)];
+    const file = Buffer.concat([
+      whole.subarray(0, 33),
+      chunk("tEXt", utf8("a\0first")),
+      chunk("tEXt", utf8("a\0second")),
+      chunk("iTXt", [...utf8("packed\0"), 1, 0, 0, 0, 120, 156]),
+      chunk("iTXt", [...utf8("b\0"), 0, 0, ...utf8("de\0Wort\0übersetzt")]),
+      whole.subarray(33),
+    ]);
+    expect(readPngText(file, "a.png")).toEqual({ a: "first", b: "übersetzt" });
+  });
+
+  test.each<[string, (whole: Buffer) => Buffer, string]>([
+    ["another format", () => Buffer.from("GIF89a"), "not a PNG file"],
+    ["a cut", (whole) => whole.subarray(0, 60), "cut short: the file ends inside a chunk"],
+    ["damage", (whole) => Buffer.from(whole).fill(0, 45, 46), 'damaged PNG (wrong checksum in the chunk "tEXt")'],
+  ])("%s is refused when texts are read", (_, damage, message) => {
+    const whole = Buffer.from(encodePng(pixel, { text: { Title: "many words" } }));
+    expect(() => readPngText(damage(whole), "in/a.png")).toThrow(new UserError(`in/a.png: ${message}`));
   });
 
   test.each(["", "a".repeat(80), " a", "a ", "a  b", "a\nb", "絞り", "a\0"])("the keyword %j is refused", (keyword) => {

@@ -1,0 +1,82 @@
+import { isDeepStrictEqual } from "node:util";
+import { UserError } from "../engine/errors.js";
+import type { TrainingConfig } from "../faceswap/presets.js";
+import { compileTraining } from "../faceswap/training.js";
+import { writeReport } from "../report/report.js";
+import { type RunConfig, trainingOf } from "../storage/runConfig.js";
+import { RUN_FILES, RunFolder } from "../storage/runFolder.js";
+import { Board } from "./board.js";
+import { judgeOf } from "./judge.js";
+import { adapterOf, differences, machineOf, sameAdapter } from "./machine.js";
+import { networkLine } from "./network.js";
+import { facesAgain } from "./runData.js";
+import { openAdapter, Session } from "./session.js";
+import { Signals } from "./signals.js";
+import type { TrainOptions } from "./train.js";
+import { networkOf, shapesOf } from "./trained.js";
+
+/** Goes on with a run from its last whole checkpoint. @throws UserError, DivergedError, GpuError */
+export async function resumeRun(path: string, options: TrainOptions): Promise<void> {
+  const signals = new Signals();
+  const folder = RunFolder.resume(path);
+  const begun = folder.readConfig();
+  const { final } = folder.readMetrics();
+  folder.readTimes(); // whatever is damaged is refused before anything is changed
+  const model = networkOf(folder, begun);
+  const found = folder.readCheckpoint(shapesOf(model), ["values", "m", "v"]);
+  for (const line of found?.damaged ?? []) console.error(`${line}; using ${found?.name} instead`);
+  if (found) refuseChange(folder, begun, found.checkpoint.config);
+  const step = found?.checkpoint.step ?? 0;
+  const tensorboard = options.tensorboard || Board.exists(folder);
+  if (step === begun.steps && final) {
+    if (tensorboard) new Board(folder);
+    writeReport(folder);
+    folder.release();
+    console.log(`${path} has finished its ${begun.steps} steps: nothing is left to do`);
+    return;
+  }
+  const faces = facesAgain(begun, options);
+
+  const gpu = await openAdapter(options.adapter);
+  const begin = performance.now();
+  // What another machine did after this checkpoint is taken back.
+  const earlier = (begun.continued ?? []).filter(({ after }) => after < step);
+  const last = earlier.at(-1) ?? begun;
+  // The styles that this adapter chose once are what gives the same bits again.
+  const kernels = sameAdapter(last.adapter, adapterOf(gpu)) ? last.kernels.styles : {};
+  const program = await compileTraining(gpu, model, begun, faces?.training, { kernels });
+  const machine = machineOf(gpu, program, kernels);
+  for (const [state, values] of found?.checkpoint.states ?? []) {
+    for (const [name, data] of values) model.parameters.write(gpu, name, data, state);
+  }
+  program.setStep(step);
+  const judge = await judgeOf(gpu, model, begun, faces);
+
+  const lost = folder.trim(step);
+  if (lost) console.error(`${folder.file(RUN_FILES.metrics)} lacks the losses of ${lost} of the ${step} steps so far`);
+  const changed = differences(last, machine);
+  const continued = changed.length ? [...earlier, { after: step, ...machine }] : earlier;
+  const { continued: _, ...same } = begun;
+  const config: RunConfig = continued.length ? { ...same, continued } : same;
+  if (!isDeepStrictEqual(config, begun)) folder.writeConfig(config);
+  if (changed.length) {
+    console.log(`the bits will differ from those of an uninterrupted run: ${changed.join(", ")}`);
+  }
+  console.log(networkLine(config, (performance.now() - begin) / 1e3));
+  const from = found ? `, from ${folder.file(found.name)}` : ": there is no checkpoint yet";
+  console.log(`going on after step ${step} of ${config.steps}${from}`);
+  const replay = () => compileTraining(gpu, model, config, faces?.training, { keepAll: true, kernels });
+  await new Session({ gpu, folder, config, model, program, judge, replay, tensorboard, signals }).run();
+}
+
+/** Numbers of two configurations must not be mixed. @throws UserError naming the field that was changed */
+function refuseChange(folder: RunFolder, now: RunConfig, then: TrainingConfig): void {
+  const fields = Object.keys(trainingOf(now)) as (keyof TrainingConfig)[];
+  const changed = fields.find((name) => !isDeepStrictEqual(now[name], then[name]));
+  if (!changed) return;
+  const [before, after] = [then, now].map((config) => JSON.stringify(config[changed]));
+  throw new UserError(
+    `${folder.file(RUN_FILES.config)}: ${changed} is ${after}, but the checkpoint was trained with ${before}: ` +
+      "change it back, or train anew",
+  );
+}

@@ -1,0 +1,41 @@
+/** Runs beside each other. */
+import type { RunFolder, StepLine } from "../storage/runFolder.js";
+import type { CurveStyle } from "./pageData.js";
+import { type RunView, viewRun } from "./runView.js";
+import { median } from "./thin.js";
+
+export const MOST_RUNS = 8;
+
+export interface Compared extends RunView {
+  /** Of its own among the runs. */
+  readonly name: string;
+  /** How its curves look, everywhere. */
+  readonly tone: string;
+  readonly style: CurveStyle;
+}
+
+const STYLES: readonly CurveStyle[] = ["line", "long", "dashdot"];
+
+/** @throws UserError naming what is damaged */
+export function viewRuns(folders: readonly RunFolder[]): Compared[] {
+  const views = folders.map(viewRun);
+  return views.map((view, i) => ({
+    ...view,
+    // Folders of one name are told apart by their paths.
+    name: views.some((other) => other !== view && other.name === view.name) ? view.folder.path : view.name,
+    tone: `run${i}`,
+    style: STYLES[i % STYLES.length],
+  }));
+}
+
+/** A loss at the end of what was trained: the median of the last twentieth of the steps. */
+export function lossAtEnd({ metrics: { steps } }: RunView, of: (line: StepLine) => number): number {
+  return median(steps.slice(-Math.max(1, Math.round(steps.length / 20))).map(of));
+}
+
+export function lossAtBegin({ metrics: { steps } }: RunView, of: (line: StepLine) => number): number {
+  return median(steps.slice(0, Math.max(1, Math.round(steps.length / 20))).map(of));
+}
+
+/** Of both identities' reconstructions. */
+export const l1Of = ({ src, dst }: StepLine): number => (src + dst) / 2;

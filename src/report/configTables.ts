@@ -1,0 +1,96 @@
+/** The configuration of a run, as tables. */
+import { PRESETS } from "../faceswap/presets.js";
+import type { Machine, RunConfig } from "../storage/runConfig.js";
+import { type Content, type Html, html } from "./html.js";
+import { count } from "./numbers.js";
+
+type Row = readonly [name: string, value: Content];
+
+export function table(caption: string, rows: readonly Row[]): Html {
+  const lines = rows.map(([name, value]) => html`<tr><th scope="row">${name}</th><td>${value}</td></tr>\n`);
+  return html`<table class="facts"><caption>${caption}</caption><tbody>
+${lines}</tbody></table>
+`;
+}
+
+export function architectureText({ size, stages, mid, code, dense }: RunConfig["architecture"]): string {
+  const widths = stages.length ? `stages of ${stages.join(", ")} channels` : "no stages";
+  return `${size}×${size} pixels; ${widths}; bottleneck ${mid}, ${code}${dense ? `; dense code of ${dense}` : ""}`;
+}
+
+/** What decides a run, each with the preset's own value where the command line replaced it. */
+function recipe(config: RunConfig): Row[] {
+  const preset = Object.hasOwn(PRESETS, config.preset) ? PRESETS[config.preset] : undefined;
+  const show = (name: keyof RunConfig, value: unknown): Content => {
+    const own = preset && name in preset ? (preset as Record<string, unknown>)[name] : undefined;
+    if (!Object.hasOwn(config.overrides, name) || own === value) return String(value);
+    return html`<mark>${String(value)}</mark>${own !== undefined && ` (preset: ${own})`}`;
+  };
+  const row = (label: string, name: keyof RunConfig): Row => [label, show(name, config[name])];
+  return [
+    ["preset", preset ? html`${config.preset}: ${preset.description}` : config.preset],
+    row("steps", "steps"),
+    row("batch (pictures per identity and step)", "batch"),
+    row("learning rate", "rate"),
+    row("seed (weights and training pictures)", "seed"),
+    row("weight of the latent loss", "latentWeight"),
+    row("its statistics, per", "latentStatistics"),
+    ["steps between previews", count(config.saveEvery)],
+  ];
+}
+
+function data(config: RunConfig): Row[] {
+  const { data: from, pair, poses } = config;
+  const print: Row = ["fingerprint (SHA-256)", html`<code>${from.fingerprint}</code>`];
+  const avatars: Row[] = [
+    ["pair", Object.hasOwn(config.overrides, "pair") ? html`<mark>${pair}</mark>` : pair],
+    ["poses", Object.hasOwn(config.overrides, "poses") ? html`<mark>${poses}</mark>` : poses],
+  ];
+  if (from.kind === "avatars") return [["pictures", "avatars, drawn anew every step"], ...avatars, print];
+  return [
+    ["source", html`<code>${from.src}</code>`],
+    ["target", html`<code>${from.dst}</code>`],
+    ["pictures of both", `${count(from.training)} trained on, ${count(from.heldOut)} kept for judging`],
+    ["true swap", from.trueSwap ? "known: drawn by shibori avatars" : "not known"],
+    ...(from.trueSwap ? avatars : []),
+    print,
+  ];
+}
+
+function network({ network: facts, architecture }: RunConfig): Row[] {
+  return [
+    ["architecture", architectureText(architecture)],
+    ["code", `${facts.code} (${count(facts.codeLength)} numbers)`],
+    ["parameters", count(facts.parameters)],
+    ["a training step", `${(facts.flopsPerStep / 1e9).toFixed(3)} GFLOP, ${count(facts.dispatchesPerStep)} dispatches`],
+  ];
+}
+
+function machine({ adapter, kernels, versions }: Machine): Row[] {
+  const styles = Object.entries(kernels.styles).map(([op, style]) => `${op}: ${style}`);
+  return [
+    ["adapter", `${adapter.name} (${adapter.kind})`],
+    ["driver", adapter.driver || "unnamed"],
+    ["subgroups", adapter.subgroupSize ? `${adapter.subgroupSize} lanes` : "none"],
+    ["kernels", styles.join(", ") || "one style for all"],
+    ["program (SHA-256)", html`<code>${kernels.program}</code>`],
+    ["versions", `shibori ${versions.shibori}, node ${versions.node}, Dawn (webgpu) ${versions.dawn}`],
+  ];
+}
+
+export function configTables(config: RunConfig): Html[] {
+  const later = (config.continued ?? []).map((each) =>
+    table(`Machine after step ${count(each.after)}: the bits differ from an uninterrupted run's`, machine(each)),
+  );
+  return [
+    table("Recipe", recipe(config)),
+    table("Network", network(config)),
+    table("Data", data(config)),
+    table(config.continued?.length ? "Machine at the beginning" : "Machine", machine(config)),
+    ...later,
+    table(
+      "Losses",
+      Object.entries(config.losses).map(([name, formula]) => [name, formula]),
+    ),
+  ];
+}

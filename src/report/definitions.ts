@@ -1,0 +1,75 @@
+/** Which losses of which runs may be ranked, and why the others may not. */
+import type { RunConfig } from "../storage/runConfig.js";
+import { list } from "./numbers.js";
+
+export interface Named {
+  readonly name: string;
+  readonly config: RunConfig;
+}
+
+/** L1 of the reconstructions, the latent loss, and what training makes smaller. */
+export type Loss = "l1" | "latent" | "loss";
+
+/** What all pictures of a run come from, in words; equal if they are the same. */
+function picturesOf({ data, pair, poses, architecture: { size } }: RunConfig): string {
+  const print = data.fingerprint.slice(0, 8);
+  return data.kind === "avatars"
+    ? `avatars of the pair ${pair}, poses ${poses}, ${size} px (${print})`
+    : `folders of pictures at ${size} px (${print})`;
+}
+
+/** One clause a run, if they are not all equal. */
+function apart(what: string, runs: readonly Named[], of: (config: RunConfig) => string): string | undefined {
+  const found = runs.map(({ name, config }) => ({ name, text: of(config) }));
+  const texts = [...new Set(found.map(({ text }) => text))];
+  if (texts.length < 2) return undefined;
+  const groups = texts.map((text) => {
+    const names = found.filter((one) => one.text === text).map(({ name }) => name);
+    return `${list(names)}: ${text}`;
+  });
+  return `${what} (${groups.join("; ")})`;
+}
+
+/** Why the runs are not trained on the same pictures; undefined if they are. */
+export const otherPictures = (runs: readonly Named[]): string | undefined =>
+  apart("they are trained on different pictures", runs, picturesOf);
+
+/** What a run is judged on, in words: held-out poses of avatars, or pictures kept from its folders. */
+function judgedOn(config: RunConfig): string {
+  const { data, pair, poses, architecture } = config;
+  const known = data.kind === "avatars" || data.trueSwap;
+  return known ? `pair ${pair}, poses ${poses}, ${architecture.size} px` : picturesOf(config);
+}
+
+/** Why the measures of the runs are not of the same pictures; undefined if they are. */
+export const otherJudging = (runs: readonly Named[]): string | undefined =>
+  apart("they were measured on different pictures", runs, judgedOn);
+
+/** Runs whose total loss is one quantity, on the same pictures, together. */
+export function groupsOfTotal<R extends Named>(runs: readonly R[]): R[][] {
+  const key = ({ config }: Named) => `${config.losses.loss}\n${picturesOf(config)}`;
+  return [...new Set(runs.map(key))].map((one) => runs.filter((run) => key(run) === one));
+}
+
+/** Why a loss of these runs is not one quantity; undefined if it is. */
+export function otherDefinition(loss: Loss, runs: readonly Named[]): string | undefined {
+  const formula = (name: string) =>
+    apart("the formulas differ", runs, ({ losses }) => losses[name] ?? "none is recorded");
+  return loss === "l1" ? (formula("src") ?? formula("dst")) : formula(loss);
+}
+
+/**
+ * Why a loss of these runs must not be ranked; undefined if it may. A total is only as comparable as what it adds up:
+ * it must have one formula, and its latent part, if it has any weight, the same code.
+ */
+export function whyUnranked(loss: Loss, runs: readonly Named[]): string | undefined {
+  const why = otherDefinition(loss, runs) ?? otherPictures(runs);
+  if (why || loss === "l1") return why;
+  const weighs = loss === "latent" || runs.some(({ config }) => config.latentWeight > 0);
+  if (!weighs) return undefined;
+  const part = loss === "loss" ? "its latent part is " : "it is ";
+  return (
+    apart(`${part}of codes of different shapes`, runs, ({ network }) => network.code) ??
+    apart(`${part}over batches of different sizes`, runs, ({ batch }) => String(batch))
+  );
+}

@@ -1,0 +1,216 @@
+/** The curves of one run. */
+import { gates } from "../faceswap/measures.js";
+import type { MeasureLine, StepLine } from "../storage/runFolder.js";
+import type { Chart, NamedCurve } from "./charts.js";
+import { count } from "./numbers.js";
+import type { CurveStyle } from "./pageData.js";
+import { boundOf, knowsSwap, numberOf, QUANTITIES, type Quantity } from "./quantities.js";
+import type { RunView } from "./runView.js";
+import { curve, POINTS, type Series, smoothed, spansDecades, thinned, windowOf } from "./thin.js";
+
+const named = (label: string, series: Series, tone: string, style: CurveStyle): NamedCurve => ({
+  label,
+  group: curve(series, tone, style),
+});
+
+const L1 = "L1: mean absolute difference, 0 to 1";
+
+export function lossSeries(lines: readonly StepLine[], of: (line: StepLine) => number): Series {
+  return { x: lines.map(({ step }) => step), y: lines.map(of) };
+}
+
+/** How the curves of losses are made. */
+export function smoothingNote(steps: number): string {
+  const window = windowOf(steps);
+  if (window === 1) return "Every step is drawn.";
+  const thin = steps > POINTS ? ", thinned so that their peaks stay" : "";
+  return `Strong lines: the median of the ${window} steps around. Faint lines: single steps${thin}.`;
+}
+
+export function lossCharts({ config, metrics }: RunView): Chart[] {
+  const { steps } = metrics;
+  const window = windowOf(steps.length);
+  const chart = (
+    id: string,
+    title: string,
+    axis: string,
+    hint: string,
+    parts: [label: string, name: "loss" | "src" | "dst" | "latent", tone: string][],
+  ): Chart => {
+    const series = parts.map(([label, name, tone]) => ({ label, tone, all: lossSeries(steps, (line) => line[name]) }));
+    const strong = series.map(({ label, tone, all }) => named(label, smoothed(all, window), tone, "line"));
+    const faint =
+      window > 1 ? series.map(({ label, tone, all }) => named(`${label}, each step`, thinned(all), tone, "faint")) : [];
+    const curves = [...strong, ...faint];
+    const log = spansDecades(curves.map(({ group }) => group));
+    return { id, title, axis, hint, curves, x: [0, config.steps], log, shows: log ? [] : [0] };
+  };
+  const rate = thinned(lossSeries(steps, (line) => line.rate));
+  return [
+    chart(
+      "l1",
+      "L1 of the reconstructions",
+      L1,
+      "Falls while the network learns to reconstruct; not a word on the swap.",
+      [
+        ["source", "src", "src"],
+        ["target", "dst", "dst"],
+      ],
+    ),
+    chart(
+      "latent",
+      "Latent loss",
+      `${config.losses.latent ?? "statistical latent L2"}, unweighted`,
+      "How far apart the statistics of the two identities' codes are.",
+      [["latent", "latent", "measured"]],
+    ),
+    chart("loss", "Total loss", "weighted sum of the above", `What training makes smaller: ${config.losses.loss}.`, [
+      ["total", "loss", "measured"],
+    ]),
+    {
+      id: "rate",
+      title: "Learning rate",
+      axis: "Adam's learning rate",
+      hint: "Rises over the first steps, falls over the last.",
+      curves: [named("rate", rate, "measured", "line")],
+      x: [0, config.steps],
+      shows: [0],
+    },
+  ];
+}
+
+export function measureCharts({ config, metrics }: RunView): Chart[] {
+  const { measures: lines, final } = metrics;
+  const charted = QUANTITIES.filter(({ key }) => key !== "leakError");
+  return charted.flatMap((quantity): Chart[] => {
+    const all = [...lines.map(({ measures }) => measures), ...(final ? [final.final] : [])];
+    if (!all.some((measures) => Number.isFinite(numberOf(measures, quantity.key)))) return [];
+    const over = (of: (line: MeasureLine["measures"]) => number): Series => ({
+      x: lines.map(({ step }) => step),
+      y: lines.map(({ measures }) => of(measures)),
+    });
+    const curves = [
+      named(
+        "measured",
+        over((m) => numberOf(m, quantity.key)),
+        "measured",
+        "line",
+      ),
+    ];
+    if (quantity.ceiling) {
+      curves.push(
+        named(
+          "ceiling",
+          over((m) => numberOf(m, quantity.ceiling)),
+          "ceiling",
+          "dashed",
+        ),
+      );
+    }
+    if (quantity.constant !== undefined) {
+      curves.push(
+        named(
+          "constant picture",
+          over((m) => numberOf(m, quantity.constant)),
+          "constant",
+          "dashed",
+        ),
+      );
+    }
+    if (quantity.gate)
+      curves.push(
+        named(
+          "the gate's threshold",
+          over((m) => threshold(m, quantity)),
+          "gate",
+          "dotted",
+        ),
+      );
+    if (final) {
+      const end = { x: [final.step], y: [numberOf(final.final, quantity.key)] };
+      curves.push(named("measured at the end", end, "measured", "point"));
+    }
+    return [
+      {
+        id: quantity.key,
+        title: quantity.name,
+        axis: quantity.axis,
+        hint: `${quantity.meaning}${aim(quantity)}`,
+        // Before the first look there is only the end.
+        curves: lines.length ? curves : curves.slice(-1),
+        x: [0, config.steps],
+        shows: quantity.shows,
+      },
+    ];
+  });
+}
+
+/** What the line must do. */
+function aim({ best, gate }: Quantity): string {
+  if (gate) return ` Passes ${best === "least" ? "below" : "above"} the dotted line.`;
+  return best === "least" ? " Lower is better." : "";
+}
+
+/** The least or greatest value that passes. */
+function threshold(measures: MeasureLine["measures"], { gate: name, key }: Quantity): number {
+  if (!knowsSwap(measures)) return Number.NaN;
+  const gate = gates(measures).find((one) => one.name === name);
+  return gate ? boundOf(gate).bound * (measures[key] / gate.value) : Number.NaN;
+}
+
+/** A stretch of training between two entries of the clock. */
+export interface Stretch {
+  readonly to: number;
+  readonly steps: number;
+  readonly seconds: number;
+}
+
+export function stretches(times: RunView["times"]): Stretch[] {
+  return times.slice(1).flatMap(({ step, seconds }, i) => {
+    const stretch = { to: step, steps: step - times[i].step, seconds: seconds - times[i].seconds };
+    return stretch.steps > 0 && stretch.seconds > 0 ? [stretch] : [];
+  });
+}
+
+/** A unit in which a time is neither a small nor a large number, in seconds. */
+const unitOf = (seconds: number): [name: string, seconds: number] =>
+  seconds < 180 ? ["seconds", 1] : seconds < 3 * 3600 ? ["minutes", 60] : ["hours", 3600];
+
+export function timeCharts({ config, times }: RunView): Chart[] {
+  const all = stretches(times);
+  const speed: Series = { x: all.map(({ to }) => to), y: all.map((s) => (s.steps * config.batch * 2) / s.seconds) };
+  const [unit, seconds] = unitOf(times.at(-1)?.seconds ?? 0);
+  const elapsed: Series = { x: times.map(({ step }) => step), y: times.map((time) => time.seconds / seconds) };
+  const window = windowOf(all.length);
+  const sittings = times.filter(({ at, step }) => at !== undefined && step > 0).map(({ step }) => step);
+  const resumed = sittings.length
+    ? ` Upright lines: the run was continued after step ${sittings.map(count).join(", ")}.`
+    : "";
+  return [
+    {
+      id: "speed",
+      title: "Throughput",
+      axis: "training pictures a second",
+      hint: `Both identities together; looks, previews and checkpoints take their time too.${resumed}`,
+      curves: [
+        named("pictures/s", smoothed(speed, window), "measured", "line"),
+        ...(window > 1 ? [named("each stretch", thinned(speed), "measured", "faint")] : []),
+      ],
+      x: [0, config.steps],
+      shows: [0],
+      marks: sittings,
+      digits: 1,
+    },
+    {
+      id: "elapsed",
+      title: "Time",
+      axis: `${unit} of training`,
+      hint: `All sittings of the run together.${resumed}`,
+      curves: [named(unit, thinned(elapsed), "measured", "line")],
+      x: [0, config.steps],
+      shows: [0],
+      marks: sittings,
+      digits: 1,
+    },
+  ];
+}

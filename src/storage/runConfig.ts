@@ -1,0 +1,105 @@
+/** `config.json`: what a run is, and the rules that its file must meet. */
+import { z } from "zod";
+import { PAIRS, type PairName } from "../faceswap/identities.js";
+import { LATENT_STATISTICS } from "../faceswap/losses.js";
+import { POSE_KINDS } from "../faceswap/poses.js";
+import { PRESETS, type PresetName, type TrainingConfig } from "../faceswap/presets.js";
+
+const count = z.int().min(1);
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
+const names = <Name extends string>(of: Record<Name, unknown>) => z.enum(Object.keys(of) as [Name, ...Name[]]);
+
+const training = {
+  architecture: z.object({
+    size: count,
+    stages: z.array(count).readonly(),
+    mid: count,
+    code: count,
+    dense: count.optional(),
+  }),
+  batch: count,
+  steps: count,
+  rate: z.number(),
+  seed: z.int().min(0),
+  latentWeight: z.number(),
+  latentStatistics: z.enum(LATENT_STATISTICS),
+  pair: names<PairName>(PAIRS),
+  poses: z.enum(POSE_KINDS),
+} satisfies Record<keyof TrainingConfig, unknown>;
+
+/** Where a run's pictures come from. The fingerprint is a SHA-256 of what the network is shown. */
+const dataSource = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("avatars"), fingerprint: hash }),
+  z.object({
+    kind: z.literal("folders"),
+    /** Absolute paths. */
+    src: z.string(),
+    dst: z.string(),
+    /** Pictures trained on and kept for judging, of both identities together. */
+    training: count,
+    heldOut: count,
+    /** Whether `shibori avatars` drew them, so that the true swap is known. */
+    trueSwap: z.boolean(),
+    fingerprint: hash,
+  }),
+]);
+export type DataSource = z.infer<typeof dataSource>;
+
+/** What computes: two runs of one configuration have the same bits where these agree. */
+const machine = {
+  adapter: z.object({
+    kind: z.enum(["hardware", "software", "embedded"]),
+    name: z.string(),
+    driver: z.string(),
+    /** Lanes of a subgroup; 0 without subgroups. */
+    subgroupSize: z.int().min(0),
+    /** Options given to Dawn by SHIBORI_DAWN. */
+    options: z.string(),
+  }),
+  kernels: z.object({
+    /** Kernel style by op. */
+    styles: z.record(z.string(), z.enum(["baseline", "subgroup"])),
+    /** SHA-256 of the training program: every dispatch's kernel, numbers and grid. */
+    program: hash,
+  }),
+  versions: z.object({ shibori: z.string(), node: z.string(), dawn: z.string() }),
+};
+const machineObject = z.object(machine);
+export type Machine = z.infer<typeof machineObject>;
+
+/** Everything that is needed to repeat a run. */
+export const runConfigSchema = z.object({
+  preset: names<PresetName>(PRESETS),
+  /** Fields of the preset that the command line replaced. */
+  overrides: z.object(training).partial(),
+  ...training,
+  /** Steps between two previews; each comes with a checkpoint. */
+  saveEvery: count,
+  data: dataSource,
+  /** The formula of each logged loss: only losses of one formula on the same pictures can be compared. */
+  losses: z.record(z.string(), z.string()),
+  network: z.object({
+    parameters: count,
+    /** The code's shape as text, such as "3×3×64", and its count of numbers. */
+    code: z.string(),
+    codeLength: count,
+    flopsPerStep: z.number(),
+    dispatchesPerStep: count,
+  }),
+  ...machine,
+  /** Set when the run was continued on another machine than it began on: its bits are of both. */
+  continued: z.array(z.object({ after: z.int().min(0), ...machine })).optional(),
+});
+export type RunConfig = z.infer<typeof runConfigSchema>;
+
+/** The fields of a configuration that decide the numbers of a run. */
+export function trainingOf(config: TrainingConfig): TrainingConfig {
+  const fields = Object.keys(training) as (keyof TrainingConfig)[];
+  return Object.fromEntries(fields.map((name) => [name, config[name]])) as unknown as TrainingConfig;
+}
+
+/** The first thing that is wrong with parsed JSON, as "field.path: reason". */
+export function firstIssue({ issues }: z.ZodError): string {
+  const [{ path, message }] = issues;
+  return `${path.length ? `${path.join(".")}: ` : ""}${message.replace(/^Invalid input: /, "")}`;
+}
