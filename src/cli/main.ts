@@ -4,6 +4,7 @@ import { DivergedError, GpuError, UserError } from "../engine/errors.js";
 import { avatarsCommand } from "./avatars.js";
 import { compareCommand } from "./compare.js";
 import { doctorCommand } from "./doctor.js";
+import { exportCommand } from "./export.js";
 import { swapCommand } from "./swap.js";
 import { trainCommand } from "./train.js";
 
@@ -11,7 +12,14 @@ const program = new Command("shibori")
   .description("Trains face-swap autoencoders in WGSL kernels, and measures whether they swap.")
   .configureHelp({ helpWidth: 110 })
   .showHelpAfterError("(add --help for the options)");
-for (const command of [trainCommand(), swapCommand(), compareCommand(), avatarsCommand(), doctorCommand()]) {
+for (const command of [
+  trainCommand(),
+  swapCommand(),
+  compareCommand(),
+  exportCommand(),
+  avatarsCommand(),
+  doctorCommand(),
+]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 program.addHelpText(
@@ -19,6 +27,7 @@ program.addHelpText(
   "\nExamples:\n  shibori doctor\n  shibori train --preset avatar-64 --out runs/demo" +
     "\n  shibori swap --run runs/demo --from src --to dst face.png -o swapped.png" +
     "\n  shibori compare runs/demo runs/trap -o compared.html" +
+    "\n  shibori export --run runs/demo -o weights.safetensors" +
     "\n\nEnvironment: SHIBORI_ADAPTER (as --adapter), SHIBORI_CACHE (where the embedded driver is unpacked)," +
     "\n             SHIBORI_VERBOSE=1 (show the drivers' own messages).",
 );

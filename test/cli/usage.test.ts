@@ -56,7 +56,7 @@ beforeAll(async () => {
 afterAll(() => shell.remove());
 
 describe("--help", () => {
-  it.each(["", "train", "swap", "compare", "avatars", "doctor"])(
+  it.each(["", "train", "swap", "compare", "export", "avatars", "doctor"])(
     "%s shows examples that name the command",
     async (command) => {
       const help = await shell.do(`${command} --help`);
