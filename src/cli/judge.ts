@@ -89,8 +89,9 @@ async function avatarJudge(gpu: Gpu, viewer: Viewer, config: TrainingConfig): Pr
     },
     async verdict() {
       const m = await measureAvatars(viewer, heldOut);
+      const poses = countOf(heldOut.truth.dst);
       const passed = gates(m).every((gate) => gate.passed);
-      return { text: describe(m, countOf(heldOut.truth.dst)), line: { ...m, gates: gates(m), passed } };
+      return { text: describe(m, poses), line: { poses, ...m, gates: gates(m), passed } };
     },
     preview: (step) =>
       sheet(viewer, shown, {
@@ -125,8 +126,8 @@ async function folderJudge(viewer: Viewer, { training, heldOut }: Faces): Promis
 
 /** The measures as a table, and the verdict. */
 export function describe(m: Measures, poses: number): string {
-  const row = (name: string, value: number, ceiling: number | undefined, constant: number | undefined) =>
-    `  ${name.padEnd(28)} ${value.toFixed(4).padStart(8)} ${(ceiling?.toFixed(4) ?? "").padStart(10)} ${(constant?.toFixed(4) ?? "").padStart(10)}`;
+  const row = (name: string, value: number, ceiling: number | undefined, constant: number) =>
+    `  ${name.padEnd(28)} ${value.toFixed(4).padStart(8)} ${(ceiling?.toFixed(4) ?? "").padStart(10)} ${constant.toFixed(4).padStart(10)}`;
   const failed = gates(m).filter((gate) => !gate.passed);
   const gateText = gates(m).map(
     ({ name, value, rule, passed }) => `  ${passed ? "passes" : "FAILS "}  ${name}: ${value.toFixed(2)} (${rule})`,
@@ -134,9 +135,9 @@ export function describe(m: Measures, poses: number): string {
   return [
     `${`on ${poses} held-out poses`.padEnd(30)} ${"measured".padStart(8)} ${"ceiling".padStart(10)} ${"constant".padStart(10)}`,
     row("reconstruction L1", m.reconstruction, undefined, m.constantReconstruction),
-    row("t (0 src … 1 dst)", m.t, m.tCeiling, undefined),
+    row("t (0 src … 1 dst)", m.t, m.tCeiling, m.constantT),
     row("swap error L1", m.swapError, m.swapErrorCeiling, m.constantSwapError),
-    row("leak error L1 (from src)", m.leakError, undefined, undefined),
+    row("leak error L1 (from src)", m.leakError, m.leakErrorCeiling, m.constantLeakError),
     row("pose correlation", m.poseCorrelation, m.poseCorrelationCeiling, 0),
     row("eyes: error / constant's", m.eyes, m.eyesCeiling, 1),
     row("mouth: error / constant's", m.mouth, m.mouthCeiling, 1),

@@ -118,12 +118,16 @@ export interface Measures {
   constantReconstruction: number;
   t: number;
   tCeiling: number;
+  /** Of the constant median picture of dst: t alone is no proof of a swap. */
+  constantT: number;
   swapError: number;
   swapErrorCeiling: number;
   /** Of the constant median picture of dst. */
   constantSwapError: number;
   /** Difference of the swap from the source picture: small where the source leaks through. */
   leakError: number;
+  leakErrorCeiling: number;
+  constantLeakError: number;
   poseCorrelation: number;
   poseCorrelationCeiling: number;
   /** Error in the region over the constant picture's error there. */
@@ -147,10 +151,13 @@ export function measure(truth: Truth, made: Outputs, median: { src: Float32Array
     constantReconstruction: (meanAbsolute(constantSrc, truth.src) + constantSwapError) / 2,
     t: transfer(made.swap, truth.src, truth.dst),
     tCeiling: transfer(made.dstReconstruction, truth.src, truth.dst),
+    constantT: transfer(constantDst, truth.src, truth.dst),
     swapError: meanAbsolute(made.swap, truth.dst),
     swapErrorCeiling: dstError,
     constantSwapError,
     leakError: meanAbsolute(made.swap, truth.src),
+    leakErrorCeiling: meanAbsolute(made.dstReconstruction, truth.src),
+    constantLeakError: meanAbsolute(constantDst, truth.src),
     poseCorrelation: poseCorrelation(made.swap, truth.dst),
     poseCorrelationCeiling: poseCorrelation(made.dstReconstruction, truth.dst),
     eyes: region(made.swap, truth.eyes),

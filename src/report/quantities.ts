@@ -33,6 +33,7 @@ export const QUANTITIES: readonly Quantity[] = [
       "The way from the source picture to the true swap. A constant picture of the target can score high too, " +
       "so t alone proves nothing.",
     ceiling: "tCeiling",
+    constant: "constantT",
     gate: "t",
     best: "one",
     shows: [0, 1],
@@ -94,6 +95,8 @@ export const QUANTITIES: readonly Quantity[] = [
     name: "Distance from the source",
     axis: L1,
     meaning: "Distance of the swap from the source picture: small where the source leaks through.",
+    ceiling: "leakErrorCeiling",
+    constant: "constantLeakError",
     shows: [0],
   },
 ];

@@ -81,6 +81,7 @@ describe("train", () => {
     // A look at step 20, where it is due, one at step 21 for the preview, one at step 40, and the verdict.
     expect(others.map((line) => line.step)).toEqual([20, 21, 40, STEPS]);
     const final = all.at(-1)?.final as { gates: { name: string; passed: boolean }[]; passed: boolean };
+    expect(all.at(-1)?.final).toMatchObject({ poses: 128, constantT: expect.any(Number) });
     expect(final.gates.map(({ name }) => name)).toEqual(["t", "swap error", "pose correlation"]);
     expect(final.passed).toBe(false);
   });

@@ -142,6 +142,8 @@ describe("measure", () => {
     expect(m.swapErrorCeiling).toBe(m.constantSwapError);
     expect(m.reconstruction).toBe(m.constantReconstruction);
     expect([m.eyes, m.mouth, m.eyesCeiling, m.mouthCeiling]).toEqual([1, 1, 1, 1]);
+    expect([m.t, m.tCeiling]).toEqual([m.constantT, m.constantT]);
+    expect([m.leakError, m.leakErrorCeiling]).toEqual([m.constantLeakError, m.constantLeakError]);
     expect(m.poseCorrelation).toBeCloseTo(0, 5);
     expect(gates(m).map(({ passed }) => passed)).toEqual([true, false, false]);
   });

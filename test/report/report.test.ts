@@ -111,13 +111,13 @@ describe("the report of a run", () => {
       expect(text).toContain(name);
       expect(text).toContain(meaning);
     }
-    expect(text).toContain("t: how far the swap went 0.8619 0.9148 –");
+    expect(text).toContain("t: how far the swap went 0.8619 0.9148 0.8836");
     expect(text).toContain("Swap error 0.0232 0.0189 0.0337");
     expect(text).toContain("Pose correlation 0.6842 0.7231 0");
     expect(text).toContain("Reconstruction error 0.0187 – 0.0349");
     expect(text).toContain("Eyes 0.8366 0.8405 1");
     expect(text).toContain("Mouth 0.7456 0.7073 1");
-    expect(text).toContain("Distance from the source 0.0525 – –");
+    expect(text).toContain("Distance from the source 0.0525 0.0551 0.0572");
     expect(Object.keys(data.charts)).toEqual([
       ...["t", "swapError", "poseCorrelation", "reconstruction", "eyes", "mouth"],
       ...["l1", "latent", "loss", "rate", "speed", "elapsed"],
@@ -135,7 +135,10 @@ describe("the report of a run", () => {
       ["gate", "dotted", 3, 0.02527], // .75 of the constant picture's
       ["measured", "point", 1, 0.0232],
     ]);
-    expect(drawn("t")[2]).toEqual(["gate", "dotted", 3, 0.8416]); // .92 of the ceiling
+    expect(drawn("t").slice(2, 4)).toEqual([
+      ["constant", "dashed", 3, 0.8836],
+      ["gate", "dotted", 3, 0.8416], // .92 of the ceiling
+    ]);
     expect(charts.t.x).toEqual([0, 2400]);
   });
 

@@ -7,16 +7,30 @@ import { runConfig } from "../storage/runs.js";
 
 /** Measures of a run that swaps, as measured of avatar-64. */
 export const SWAPS: Measures = {
-  ...{ reconstruction: 0.0187, constantReconstruction: 0.0349, t: 0.8619, tCeiling: 0.9148 },
-  ...{ swapError: 0.0232, swapErrorCeiling: 0.0189, constantSwapError: 0.0337, leakError: 0.0525 },
+  ...{ reconstruction: 0.0187, constantReconstruction: 0.0349, t: 0.8619, tCeiling: 0.9148, constantT: 0.8836 },
+  ...{
+    swapError: 0.0232,
+    swapErrorCeiling: 0.0189,
+    constantSwapError: 0.0337,
+    leakError: 0.0525,
+    leakErrorCeiling: 0.0551,
+    constantLeakError: 0.0572,
+  },
   ...{ poseCorrelation: 0.6842, poseCorrelationCeiling: 0.7231 },
   ...{ eyes: 0.8366, eyesCeiling: 0.8405, mouth: 0.7456, mouthCeiling: 0.7073 },
 };
 
 /** Measures of the trap, as measured of avatar-64-naive. */
 export const TRAP: Measures = {
-  ...{ reconstruction: 0.0157, constantReconstruction: 0.0349, t: 0.2279, tCeiling: 0.9376 },
-  ...{ swapError: 0.0505, swapErrorCeiling: 0.0151, constantSwapError: 0.0337, leakError: 0.026 },
+  ...{ reconstruction: 0.0157, constantReconstruction: 0.0349, t: 0.2279, tCeiling: 0.9376, constantT: 0.8836 },
+  ...{
+    swapError: 0.0505,
+    swapErrorCeiling: 0.0151,
+    constantSwapError: 0.0337,
+    leakError: 0.026,
+    leakErrorCeiling: 0.0551,
+    constantLeakError: 0.0572,
+  },
   ...{ poseCorrelation: 0.6825, poseCorrelationCeiling: 0.8848 },
   ...{ eyes: 0.9188, eyesCeiling: 0.526, mouth: 0.5234, mouthCeiling: 0.4532 },
 };
