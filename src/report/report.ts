@@ -82,11 +82,14 @@ ${cards && html`<ul class="gates">${cards}</ul>`}
 ${about}</section>`;
 }
 
-function previews({ previews: files, look, config }: RunView): Html {
+function previews({ previews: files, look, config, metrics }: RunView): Html {
   const last = files.at(-1);
   if (!last) {
-    return html`<section id="previews"><h2>Previews</h2><p class="empty">No preview has been written yet; the first one
-comes at step ${count(Math.min(config.saveEvery, config.steps))}.</p></section>`;
+    const first = count(Math.min(config.saveEvery, config.steps));
+    const why = metrics.fault
+      ? `The run stopped before its first preview, at step ${first}.`
+      : `No preview has been written yet; the first one comes at step ${first}.`;
+    return html`<section id="previews"><h2>Previews</h2><p class="empty">${why}</p></section>`;
   }
   const known = config.data.kind === "avatars" || config.data.trueSwap;
   const rows = known ? "held-out poses, which training never shows" : "pictures kept from training";

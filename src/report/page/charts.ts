@@ -44,7 +44,7 @@ function draw(place: HTMLElement, data: ChartData): uPlot {
     {
       width: place.clientWidth,
       height: HEIGHT,
-      padding: [8, 14, 0, 0],
+      padding: [8, 26, 0, 0], // half of the last step's number stands beyond the end
       legend: { show: false },
       cursor: { sync: { key: "steps", setSeries: false, scales: ["x", null] }, points: { size: 6 } },
       scales: {
@@ -110,7 +110,7 @@ const axisLook = (): uPlot.Axis => ({
 function tick(n: number | null, log: boolean): string {
   if (n === null) return "";
   const size = Math.abs(n);
-  if (log && size < 0.001) return n.toExponential(0).replace("e-", "e−");
+  if ((log && size > 0 && size < 0.001) || size >= 1e7) return n.toExponential().replace("e-", "e−").replace("e+", "e");
   return size >= 1000 ? n.toLocaleString("en") : String(Number(n.toPrecision(6)));
 }
 
