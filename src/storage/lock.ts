@@ -33,7 +33,12 @@ export function lockFolder(folder: string): () => void {
     fs.rmSync(path, { force: true });
   };
   for (let attempt = 1; ; attempt++) {
-    writeFileAtomic(path, JSON.stringify(thisProcess()));
+    try {
+      writeFileAtomic(path, JSON.stringify(thisProcess()));
+    } catch (error) {
+      refuseIfHeld(folder); // whoever holds it has swept the folder meanwhile
+      throw error;
+    }
     const others = locksIn(folder).filter(({ name }) => name !== own);
     if (!others.some(({ holder }) => holder && isAlive(holder))) {
       for (const { name } of others) fs.rmSync(join(folder, name), { force: true });
@@ -41,7 +46,7 @@ export function lockFolder(folder: string): () => void {
       return release;
     }
     fs.rmSync(path, { force: true });
-    if (attempt === 8) refuseIfHeld(folder);
+    if (attempt >= 8) refuseIfHeld(folder);
     sleep(20 + Math.random() * 40);
   }
 }
