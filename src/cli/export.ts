@@ -50,7 +50,7 @@ export function encodeExport(
   const tensors = torchTensors(model, values).map(({ name, shape, data }) => [name, { shape, data }] as const);
   return encodeSafetensors(Object.fromEntries(tensors), {
     format: "pt", // whose layouts these are: some loaders ask for it
-    preset: String(preset), // config.json has only been parsed
+    preset,
     step: String(step),
     architecture: JSON.stringify(model.architecture),
   });

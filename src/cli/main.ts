@@ -48,12 +48,8 @@ async function main(): Promise<number> {
   }
 }
 
-// A reader that has seen enough (`| head`) closes the pipe: work goes on, unseen.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-  });
-}
+// Whoever read what is printed may be gone (`| head`, a closed terminal, a full disk): work goes on, and is saved, unseen.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 process.exitCode = await main();
 // An open device does not keep node alive, but a pending promise of its queue may.
 process.stdout.write("", () => process.exit());

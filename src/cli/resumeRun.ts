@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import { UserError } from "../engine/errors.js";
-import type { TrainingConfig } from "../faceswap/presets.js";
+import { autoencoder } from "../faceswap/architecture.js";
 import { compileTraining } from "../faceswap/training.js";
 import { writeReport } from "../report/report.js";
-import { type RunConfig, trainingOf } from "../storage/runConfig.js";
+import type { RunConfig } from "../storage/runConfig.js";
 import { RUN_FILES, RunFolder } from "../storage/runFolder.js";
 import { Board } from "./board.js";
 import { judgeOf } from "./judge.js";
@@ -13,7 +13,7 @@ import { facesAgain } from "./runData.js";
 import { openAdapter, Session } from "./session.js";
 import { Signals } from "./signals.js";
 import type { TrainOptions } from "./train.js";
-import { networkOf, shapesOf } from "./trained.js";
+import { shapesOf } from "./trained.js";
 
 /** Goes on with a run from its last whole checkpoint. @throws UserError, DivergedError, GpuError */
 export async function resumeRun(path: string, options: TrainOptions): Promise<void> {
@@ -22,10 +22,13 @@ export async function resumeRun(path: string, options: TrainOptions): Promise<vo
   const begun = folder.readConfig();
   const { final } = folder.readMetrics();
   folder.readTimes(); // whatever is damaged is refused before anything is changed
-  const model = networkOf(folder, begun);
-  const found = folder.readCheckpoint(shapesOf(model), ["values", "m", "v"]);
+  const model = autoencoder(begun.architecture, begun.seed);
+  const found = folder.readCheckpoint(begun, shapesOf(model), ["values", "m", "v"]);
   for (const line of found?.damaged ?? []) console.error(`${line}; using ${found?.name} instead`);
-  if (found) refuseChange(folder, begun, found.checkpoint.config);
+  if (!found && folder.previews().length > 1) {
+    // One preview may be there before the first checkpoint is.
+    throw new UserError(`${path} has lost its checkpoints: bring one back, or train anew (--out ${path} --overwrite)`);
+  }
   const step = found?.checkpoint.step ?? 0;
   const tensorboard = options.tensorboard || Board.exists(folder);
   if (step === begun.steps && final) {
@@ -67,16 +70,4 @@ export async function resumeRun(path: string, options: TrainOptions): Promise<vo
   console.log(`going on after step ${step} of ${config.steps}${from}`);
   const replay = () => compileTraining(gpu, model, config, faces?.training, { keepAll: true, kernels });
   await new Session({ gpu, folder, config, model, program, judge, replay, tensorboard, signals }).run();
-}
-
-/** Numbers of two configurations must not be mixed. @throws UserError naming the field that was changed */
-function refuseChange(folder: RunFolder, now: RunConfig, then: TrainingConfig): void {
-  const fields = Object.keys(trainingOf(now)) as (keyof TrainingConfig)[];
-  const changed = fields.find((name) => !isDeepStrictEqual(now[name], then[name]));
-  if (!changed) return;
-  const [before, after] = [then, now].map((config) => JSON.stringify(config[changed]));
-  throw new UserError(
-    `${folder.file(RUN_FILES.config)}: ${changed} is ${after}, but the checkpoint was trained with ${before}: ` +
-      "change it back, or train anew",
-  );
 }

@@ -50,7 +50,13 @@ export function facesAgain(config: RunConfig, options: Folders): Faces | undefin
     return undefined;
   }
   const { src = data.src, dst = data.dst } = options;
-  const faces = loadFaces(src, dst, config.architecture.size);
+  let faces: Faces;
+  try {
+    faces = loadFaces(src, dst, config.architecture.size);
+  } catch (error) {
+    if (!(error instanceof UserError) || options.src !== undefined) throw error;
+    throw new UserError(`${error.message}; if the pictures were moved, give --src and --dst`);
+  }
   if (fingerprintOf(config, faces) !== data.fingerprint) {
     throw new UserError(
       `the pictures in ${src} and ${dst} are not those that the run began with: bring them back (moved ones: --src, --dst), or train anew`,

@@ -73,6 +73,9 @@ export function trainCommand(): Command {
 }
 
 async function train(options: TrainOptions): Promise<void> {
+  for (const name of ["out", "resume", "src", "dst"] as const) {
+    if (options[name] === "") throw new UserError(`--${name} is empty: give a folder`);
+  }
   if ((options.src === undefined) !== (options.dst === undefined))
     throw new UserError("give both --src and --dst, or neither");
   if (options.resume !== undefined) return resumeRun(options.resume, options);

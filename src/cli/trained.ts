@@ -2,16 +2,7 @@ import { UserError } from "../engine/errors.js";
 import type { Shape } from "../engine/shape.js";
 import { type Autoencoder, autoencoder } from "../faceswap/architecture.js";
 import type { RunConfig } from "../storage/runConfig.js";
-import { RUN_FILES, RunFolder } from "../storage/runFolder.js";
-
-/** The network that a run trains, with its initial weights. @throws UserError naming the run's config.json */
-export function networkOf(folder: RunFolder, { architecture, seed }: RunConfig): Autoencoder {
-  try {
-    return autoencoder(architecture, seed);
-  } catch (error) {
-    throw error instanceof UserError ? new UserError(`${folder.file(RUN_FILES.config)}: ${error.message}`) : error;
-  }
-}
+import { RunFolder } from "../storage/runFolder.js";
 
 /** Shapes of a network's parameters by name, in the engine's layouts. */
 export const shapesOf = ({ parameters }: Autoencoder): Map<string, Shape> =>
@@ -34,8 +25,8 @@ export interface Trained {
 export function openTrained(path: string): Trained {
   const folder = RunFolder.open(path);
   const config = folder.readConfig();
-  const model = networkOf(folder, config);
-  const found = folder.readCheckpoint(shapesOf(model), ["values"]);
+  const model = autoencoder(config.architecture, config.seed);
+  const found = folder.readCheckpoint(config, shapesOf(model), ["values"]);
   if (!found) throw new UserError(`${path} has no checkpoint yet: the run has not got to its first one`);
   for (const line of found.damaged) console.error(`${line}; using ${found.name} instead`);
   const { step, states } = found.checkpoint;

@@ -47,8 +47,8 @@ export function checkArchitecture(a: Architecture): void {
     ...widths.map((n, i) => 16 * n * (widths[i + 1] ?? 1)),
     codeLength({ ...a, dense: undefined }) * (a.dense ?? 1),
   );
-  if (largest > 2 ** 30)
-    throw new UserError(`architecture: ${widths.join(", ")} channels make a layer of over 2^30 weights`);
+  if (largest > 2 ** 26)
+    throw new UserError(`architecture: ${widths.join(", ")} channels make a layer of over 2^26 weights`);
   const sizes = mapSizes(a);
   if (sizes.slice(0, -2).some((n) => !Number.isInteger(n)) || sizes[sizes.length - 1] < 1) {
     const halvings = a.stages.length;

@@ -18,7 +18,7 @@ const quoted = (word: string): string => (/^[\w./:@%+=,-]+$/.test(word) ? word :
 /** Trains the same again, into another folder. */
 export function repeatCommand(config: RunConfig): string {
   const { data, overrides } = config;
-  const words = ["shibori", "train", "--preset", config.preset];
+  const words = ["npx", "shibori", "train", "--preset", config.preset];
   for (const [name, value] of Object.entries(overrides)) {
     const flag = FLAGS[name as keyof RunConfig];
     // With folders the pictures decide these two.
@@ -30,4 +30,4 @@ export function repeatCommand(config: RunConfig): string {
   return words.map(quoted).join(" ");
 }
 
-export const resumeCommand = (path: string): string => `shibori train --resume ${quoted(path)}`;
+export const resumeCommand = (path: string): string => `npx shibori train --resume ${quoted(path)}`;

@@ -1,9 +1,9 @@
 /** A checkpoint: all that a run needs to go on, in one safetensors file with a hash of its own content. Node only. */
 import { createHash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import { UserError } from "../engine/errors.js";
 import { format, type Shape, sameShape } from "../engine/shape.js";
-import type { TrainingConfig } from "../faceswap/presets.js";
-import { trainingOf } from "./runConfig.js";
+import { type Identity, identityOf } from "./runConfig.js";
 import { decodeSafetensors, encodeSafetensors, type TensorIn } from "./safetensors.js";
 
 /** The names of the flat states in a checkpoint: a tensor is `encoder.0.weight`, its moments `m/…` and `v/…`. */
@@ -12,8 +12,8 @@ const key = (state: string, name: string) => (state === "values" ? name : `${sta
 export interface Checkpoint {
   /** Steps done. */
   readonly step: number;
-  /** The configuration that led here. The random streams have no other state than its seed, the step and the stream. */
-  readonly config: TrainingConfig;
+  /** What the run was then. The random streams have no other state than its seed, the step and the stream. */
+  readonly config: Identity;
   /** Shapes by parameter name, as the engine lays them out. */
   readonly shapes: ReadonlyMap<string, Shape>;
   /** Numbers by state ("values", "m", "v") and parameter name. */
@@ -34,8 +34,7 @@ export function encodeCheckpoint({ step, config, shapes, states }: Checkpoint): 
   for (const [state, values] of states) {
     for (const [name, data] of values) tensors[key(state, name)] = { shape: shapes.get(name) as Shape, data };
   }
-  const training = JSON.stringify(trainingOf(config));
-  const about = { [HASH]: BLANK, step: String(step), generator: GENERATOR, config: training };
+  const about = { [HASH]: BLANK, step: String(step), generator: GENERATOR, config: JSON.stringify(identityOf(config)) };
   const file = encodeSafetensors(tensors, about);
   const hash = createHash("sha256").update(file).digest("hex");
   // The metadata are the first thing in the file.
@@ -45,18 +44,22 @@ export function encodeCheckpoint({ step, config, shapes, states }: Checkpoint): 
 
 /**
  * Reads and verifies a checkpoint.
+ * @param config what the run is now
  * @param shapes of the network's parameters
  * @param states that are needed: "values" for a look, also "m" and "v" to go on training
  * @param name how error lines call the file
- * @throws DamagedCheckpoint if the content is not what was written; UserError if it is of another network
+ * @throws DamagedCheckpoint if the content is not what was written; UserError if it is of another configuration
  */
 export function decodeCheckpoint(
   bytes: Uint8Array,
+  config: Identity,
   shapes: ReadonlyMap<string, Shape>,
   states: readonly string[],
   name: string,
 ): Checkpoint {
   const { tensors, metadata } = verified(bytes, name);
+  const then = JSON.parse(metadata.config) as Identity;
+  refuseChange(then, identityOf(config), name);
   const found = states.map((state) => {
     const values = new Map<string, Float32Array>();
     for (const [parameter, shape] of shapes) {
@@ -72,7 +75,20 @@ export function decodeCheckpoint(
     }
     return [state, values] as const;
   });
-  return { step: Number(metadata.step), config: JSON.parse(metadata.config), shapes, states: new Map(found) };
+  return { step: Number(metadata.step), config: then, shapes, states: new Map(found) };
+}
+
+/** Numbers of two configurations must not be mixed. @throws UserError naming the field that was changed */
+function refuseChange(then: Identity, now: Identity, name: string): void {
+  const fields = Object.keys({ ...then, ...now }) as (keyof Identity)[];
+  // JSON knows no undefined.
+  const plain = (value: unknown) => (value === undefined ? value : JSON.parse(JSON.stringify(value)));
+  const changed = fields.find((field) => !isDeepStrictEqual(plain(now[field]), then[field]));
+  if (!changed) return;
+  const [before, after] = [then, now].map((config) => JSON.stringify(config[changed]));
+  throw new UserError(
+    `${name} was written when the run's ${changed} was ${before}, but config.json says ${after}: change it back, or train anew`,
+  );
 }
 
 function verified(bytes: Uint8Array, name: string): ReturnType<typeof decodeSafetensors> {

@@ -9,6 +9,9 @@ import { fileError, writeFileAtomic } from "./files.js";
 /** Every process that wants the folder writes a file of its own, and then looks for those of others. */
 const LOCK = /^lock\.[0-9a-f]{12}$/;
 
+/** How often two that meet try again before one is told that the folder is in use. */
+const ATTEMPTS = 8;
+
 interface Holder {
   pid: number;
   host: string;
@@ -21,6 +24,7 @@ interface Holder {
  *
  * Each process first puts down a file, then looks: of two, the later one to look sees the other, so no two can both find
  * themselves alone. Two that begin together may both withdraw; they try again after a random while.
+ * (A process of another container with the same host name cannot be seen, and counts as gone.)
  *
  * @returns gives the lock back; also done when the process exits
  * @throws UserError that names the process which holds it, or if the file system refuses
@@ -30,23 +34,25 @@ export function lockFolder(folder: string): () => void {
   const path = join(folder, own);
   const release = () => {
     process.off("exit", release);
-    fs.rmSync(path, { force: true });
+    remove(path);
   };
   for (let attempt = 1; ; attempt++) {
+    let others: ReturnType<typeof locksIn> | undefined;
     try {
       writeFileAtomic(path, JSON.stringify(thisProcess()));
+      others = locksIn(folder).filter(({ name }) => name !== own);
     } catch (error) {
-      refuseIfHeld(folder); // whoever holds it has swept the folder meanwhile
-      throw error;
+      release();
+      // Whoever has just got the lock sweeps temporary files away, this one's too.
+      if (attempt >= ATTEMPTS || !fs.existsSync(folder)) throw error;
     }
-    const others = locksIn(folder).filter(({ name }) => name !== own);
-    if (!others.some(({ holder }) => holder && isAlive(holder))) {
-      for (const { name } of others) fs.rmSync(join(folder, name), { force: true });
+    if (others?.every(({ holder }) => !holder || !isAlive(holder))) {
+      for (const { name } of others) remove(join(folder, name));
       process.on("exit", release);
       return release;
     }
-    fs.rmSync(path, { force: true });
-    if (attempt >= 8) refuseIfHeld(folder);
+    release();
+    if (attempt >= ATTEMPTS) refuseIfHeld(folder);
     sleep(20 + Math.random() * 40);
   }
 }
@@ -67,8 +73,10 @@ export function refuseIfHeld(folder: string): void {
 function locksIn(folder: string): { name: string; holder: Holder | undefined }[] {
   try {
     if (!fs.existsSync(folder)) return [];
-    const names = fs.readdirSync(folder).filter((name) => LOCK.test(name));
-    return names.map((name) => ({ name, holder: holderOf(join(folder, name)) }));
+    const files = fs
+      .readdirSync(folder, { withFileTypes: true })
+      .filter((file) => file.isFile() && LOCK.test(file.name));
+    return files.map(({ name }) => ({ name, holder: holderOf(join(folder, name)) }));
   } catch (error) {
     throw fileError("read", folder, error);
   }
@@ -108,6 +116,15 @@ function startOf(pid: number): string | undefined {
     return fields[0] === "Z" ? "gone" : fields[19];
   } catch {
     return undefined;
+  }
+}
+
+/** A lock that cannot be removed is left: its process will be gone, and then it does not count. */
+function remove(path: string): void {
+  try {
+    fs.rmSync(path, { force: true });
+  } catch {
+    return;
   }
 }
 

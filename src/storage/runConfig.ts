@@ -92,11 +92,19 @@ export const runConfigSchema = z.object({
 });
 export type RunConfig = z.infer<typeof runConfigSchema>;
 
-/** The fields of a configuration that decide the numbers of a run. */
-export function trainingOf(config: TrainingConfig): TrainingConfig {
-  const fields = Object.keys(training) as (keyof TrainingConfig)[];
-  return Object.fromEntries(fields.map((name) => [name, config[name]])) as unknown as TrainingConfig;
-}
+const identitySchema = runConfigSchema.omit({
+  adapter: true,
+  kernels: true,
+  versions: true,
+  network: true,
+  continued: true,
+});
+
+/** What a run is, whatever computes it: this may not change while it goes on. */
+export type Identity = z.infer<typeof identitySchema>;
+
+/** Without what else a configuration holds, and with its fields in one order, whatever theirs is. */
+export const identityOf = (config: Identity): Identity => identitySchema.parse(config);
 
 /** The first thing that is wrong with parsed JSON, as "field.path: reason". */
 export function firstIssue({ issues }: z.ZodError): string {

@@ -24,7 +24,7 @@ import { removeEvents } from "./tensorboard.js";
 
 /** Names inside a run folder. */
 export const RUN_FILES = {
-  /** A RunConfig. Written first and removed first: what has none is no run. */
+  /** A RunConfig. Written first and removed last: what has none is no run. */
   config: "config.json",
   /** A JSON object a line: StepLine, MeasureLine, FinalLine or FaultLine. A pure function of the configuration and the machine. */
   metrics: "metrics.jsonl",
@@ -74,6 +74,7 @@ export interface Metrics {
   readonly fault: FaultLine | undefined;
 }
 
+const FOLDERS: ReadonlySet<string> = new Set(["checkpoints", "previews", "tensorboard"]);
 const KEPT_CHECKPOINTS = 2;
 const nameOf = (step: number, ending: string) => `${String(step).padStart(6, "0")}.${ending}`;
 
@@ -86,16 +87,16 @@ export class RunFolder {
   static check(path: string, options: { overwrite: boolean }): void {
     checkFolderPath(path);
     const folder = new RunFolder(path);
-    const taken = folder.#taken();
+    const taken = Object.values(RUN_FILES).filter((name) => fs.existsSync(folder.file(name)));
+    if (taken.length && !folder.#isRun()) {
+      throw new UserError(`${path} is not the folder of a run, but holds ${taken.join(", ")}: give another --out`);
+    }
     if (taken.length && !options.overwrite) {
-      const resume = taken.includes(RUN_FILES.config) ? `, or --resume ${path}` : "";
       throw new UserError(
-        `${path} holds a run already (${taken.join(", ")}): give another --out, or --overwrite${resume}`,
+        `${path} holds a run already (${taken.join(", ")}): give another --out, or --overwrite, or --resume ${path}`,
       );
     }
-    if (taken.includes(RUN_FILES.config) && !folder.#isRun()) {
-      throw new UserError(`${folder.file(RUN_FILES.config)} is not of a run: give another --out`);
-    }
+    folder.#checkKinds();
     refuseIfHeld(path);
   }
 
@@ -115,6 +116,7 @@ export class RunFolder {
 
   /** Whether a config.json is there that a run of some version wrote. */
   #isRun(): boolean {
+    if (!fs.existsSync(this.file(RUN_FILES.config))) return false;
     try {
       const config = JSON.parse(readText(this.file(RUN_FILES.config)));
       return typeof config?.preset === "string" && typeof config?.architecture === "object";
@@ -124,16 +126,31 @@ export class RunFolder {
     }
   }
 
-  /** Removes an earlier run: its files by their names, and folders if nothing else is in them. */
+  /** What could stop a run later must stop it before anything is changed. @throws UserError */
+  #checkKinds(): void {
+    for (const [part, name] of Object.entries(RUN_FILES)) {
+      const stat = fs.statSync(this.file(name), { throwIfNoEntry: false });
+      if (!stat) continue;
+      const folder = FOLDERS.has(part);
+      if (stat.isDirectory() !== folder) {
+        throw new UserError(`${this.file(name)} is a ${folder ? "file" : "folder"}, which no run makes: move it away`);
+      }
+      if (folder) checkFolderPath(this.file(name));
+    }
+  }
+
+  /**
+   * Removes an earlier run: its files by their names, and folders if nothing else is in them. Its checkpoints go first:
+   * without them nobody goes on with what is left. Its config.json stays, until another takes its place: it tells that
+   * the folder is a run's.
+   */
   #clear(): void {
-    const { config, metrics, times, report, checkpoints, previews, tensorboard } = RUN_FILES;
-    // From the first on, what is left is no run any more.
-    for (const name of [config, metrics, times, report]) if (fs.existsSync(this.file(name))) this.#remove(name);
+    const { metrics, times, report, checkpoints, previews, tensorboard } = RUN_FILES;
     for (const { name } of [...this.checkpoints(), ...this.previews()]) this.#remove(name);
-    for (const name of [checkpoints, previews, tensorboard]) {
-      const path = this.file(name);
-      if (!isFolder(path)) continue;
-      if (name === tensorboard) removeEvents(path);
+    for (const name of [metrics, times, report]) if (fs.existsSync(this.file(name))) this.#remove(name);
+    for (const path of [checkpoints, previews, tensorboard].map((name) => this.file(name))) {
+      if (!fs.existsSync(path)) continue;
+      if (path === this.file(tensorboard)) removeEvents(path);
       if (fs.readdirSync(path).length === 0) fs.rmdirSync(path);
     }
   }
@@ -151,6 +168,7 @@ export class RunFolder {
   static resume(path: string): RunFolder {
     const folder = RunFolder.open(path);
     checkFolderPath(path);
+    folder.#checkKinds();
     folder.#lock();
     return folder;
   }
@@ -167,14 +185,10 @@ export class RunFolder {
     this.#release = undefined;
   }
 
-  #taken(): string[] {
-    return Object.values(RUN_FILES).filter((name) => fs.existsSync(this.file(name)));
-  }
-
   #remove(...name: string[]): void {
     const path = this.file(...name);
     try {
-      fs.rmSync(path, { recursive: true });
+      fs.unlinkSync(path);
     } catch (error) {
       throw fileError("remove", path, error);
     }
@@ -198,7 +212,7 @@ export class RunFolder {
       json = JSON.parse(readText(path));
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
-      throw new UserError(`${path}: ${error.message.replaceAll(/\s+/g, " ")}`);
+      throw new UserError(`${path}: ${error.message.replaceAll(/\s+/g, " ")}; the file is damaged`);
     }
     const { success, data, error } = runConfigSchema.safeParse(json);
     if (!success) {
@@ -295,18 +309,20 @@ export class RunFolder {
 
   /**
    * The newest checkpoint that is whole.
+   * @param config what the run is now: it must not have changed
    * @param states that are needed, see decodeCheckpoint
    * @returns undefined if there is none yet; `damaged` has a line for every newer one that had to be passed over
-   * @throws UserError if all are damaged, or of another network
+   * @throws UserError if all are damaged, or of another configuration
    */
   readCheckpoint(
+    config: RunConfig,
     shapes: ReadonlyMap<string, Shape>,
     states: readonly string[],
   ): { checkpoint: Checkpoint; name: string; damaged: string[] } | undefined {
     const damaged: string[] = [];
     for (const { name, path, step } of this.checkpoints().reverse()) {
       try {
-        const checkpoint = decodeCheckpoint(readBytes(path), shapes, states, path);
+        const checkpoint = decodeCheckpoint(readBytes(path), config, shapes, states, path);
         if (checkpoint.step !== step) throw new DamagedCheckpoint(`${path}: it was written at step ${checkpoint.step}`);
         return { checkpoint, name, damaged };
       } catch (error) {
@@ -340,8 +356,6 @@ export class RunFolder {
   }
 }
 
-const isFolder = (path: string): boolean => fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-
 /** What is in a folder; nothing where it does not stand yet. */
 function namesIn(folder: string): string[] {
   try {
@@ -353,6 +367,19 @@ function namesIn(folder: string): string[] {
 
 const LOSSES = ["loss", "src", "dst", "latent", "rate"];
 
+/** Measures: numbers (null where one was not finite), and the gates of a verdict. */
+function isMeasured(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { gates = [], passed = true, ...numbers } = value as Record<string, unknown>;
+  return (
+    "reconstruction" in numbers &&
+    Object.values(numbers).every((n) => n === null || typeof n === "number") &&
+    Array.isArray(gates) &&
+    gates.every((gate) => typeof gate?.name === "string" && typeof gate.passed === "boolean") &&
+    typeof passed === "boolean"
+  );
+}
+
 /** A line of metrics or times; undefined if it is none. */
 function parseLine(text: string): { step: number } | undefined {
   let line: Record<string, unknown> | null;
@@ -361,13 +388,14 @@ function parseLine(text: string): { step: number } | undefined {
   } catch {
     return undefined;
   }
-  const isObject = (value: unknown) => typeof value === "object" && value !== null;
-  if (!isObject(line) || !Number.isSafeInteger(line?.step) || (line?.step as number) < 0) return undefined;
+  if (typeof line !== "object" || !Number.isSafeInteger(line?.step) || (line?.step as number) < 0) return undefined;
   const { seconds, measures, final, fault, at } = line as Record<string, unknown>;
+  const time = (value: unknown) =>
+    value === undefined || (Date.parse(String(value)) >= 0 && String(value).length === 24);
   const sound =
     LOSSES.every((name) => typeof line?.[name] === "number") ||
-    (typeof seconds === "number" && (at === undefined || !Number.isNaN(Date.parse(String(at))))) ||
-    [measures, final].some((value) => isObject(value) && Object.keys(value as object).length > 0) ||
+    (typeof seconds === "number" && seconds >= 0 && seconds < 1e9 && time(at)) ||
+    [measures, final].some(isMeasured) ||
     typeof fault === "string";
   return sound ? (line as { step: number }) : undefined;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../src/engine/errors.js";
 import { DamagedCheckpoint, decodeCheckpoint, encodeCheckpoint } from "../../src/storage/checkpoint.js";
-import { trainingOf } from "../../src/storage/runConfig.js";
+import { identityOf } from "../../src/storage/runConfig.js";
 import { decodeSafetensors, encodeSafetensors } from "../../src/storage/safetensors.js";
 import { runConfig } from "./runs.js";
 
@@ -15,10 +15,10 @@ const numbers = (shift: number) =>
     ["enc.bias", Float32Array.from([-0, 1e-45, 3e38])],
   ]);
 const states = new Map(["values", "m", "v"].map((state, i) => [state, numbers(i)]));
-const config = trainingOf({ ...runConfig(), seed: 2 ** 52 });
+const config = identityOf({ ...runConfig(), seed: 2 ** 52 });
 const whole = encodeCheckpoint({ step: 77, config, shapes, states });
 const decode = (bytes: Uint8Array, wanted = ["values", "m", "v"], own: Map<string, number[]> = shapes) =>
-  decodeCheckpoint(bytes, own, wanted, "run/7.safetensors");
+  decodeCheckpoint(bytes, config, own, wanted, "run/7.safetensors");
 
 describe("a checkpoint", () => {
   it("comes back to the bit", () => {
@@ -58,6 +58,21 @@ describe("a checkpoint", () => {
     expect(() => decode(flipped)).toThrow("run/7.safetensors: damaged (its content does not match its hash)");
     const foreign = encodeSafetensors({ "enc.weight": { shape: [1], data: new Float32Array(1) } });
     expect(() => decode(foreign)).toThrow("run/7.safetensors: it holds no hash of its content");
+  });
+
+  it("names the field of a configuration that was changed behind its back", () => {
+    const now = (change: object) => () =>
+      decodeCheckpoint(whole, { ...config, ...change }, shapes, ["values"], "run/7.safetensors");
+    for (const [change, message] of [
+      [{ steps: 5 }, "run's steps was 2400, but config.json says 5: change it back, or train anew"],
+      [{ saveEvery: 3 }, "run's saveEvery was 240, but config.json says 3"],
+      [{ preset: "avatar-64-naive" }, 'run\'s preset was "avatar-64", but config.json says "avatar-64-naive"'],
+      [{ overrides: { seed: 7 } }, 'run\'s overrides was {}, but config.json says {"seed":7}'],
+      [{ architecture: { ...config.architecture, dense: 8 } }, "run's architecture was"],
+    ] as const) {
+      expect(now(change), message).toThrow(message);
+      expect(now(change)).not.toThrow(DamagedCheckpoint);
+    }
   });
 
   it("tells another network from damage", () => {

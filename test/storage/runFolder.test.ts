@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { UserError } from "../../src/engine/errors.js";
 import { decodeCheckpoint } from "../../src/storage/checkpoint.js";
 import { decodePng } from "../../src/storage/images.js";
+import { identityOf } from "../../src/storage/runConfig.js";
 import { RunFolder, type StepLine } from "../../src/storage/runFolder.js";
 import { canMount, mountTmpfs, unmount } from "./mount.js";
 import { checkpoint, runConfig } from "./runs.js";
@@ -32,7 +33,7 @@ describe("a run folder", () => {
   it("keeps configuration, metrics, times, previews and the last two checkpoints", () => {
     const folder = create();
     expect(folder.readConfig()).toEqual(runConfig());
-    expect(folder.readCheckpoint(shapes, ALL)).toBeUndefined();
+    expect(folder.readCheckpoint(runConfig(), shapes, ALL)).toBeUndefined();
     for (const step of [5, 10, 15]) {
       folder.appendMetrics(lines(step - 4, step));
       folder.appendTime({ step, seconds: step / 10 });
@@ -47,7 +48,7 @@ describe("a run folder", () => {
       [5, 10, 15].map((n) => `previews/${String(n).padStart(6, "0")}.png`),
     );
     expect(folder.checkpoints().map(({ step }) => step)).toEqual([10, 15]);
-    const found = folder.readCheckpoint(shapes, ALL);
+    const found = folder.readCheckpoint(runConfig(), shapes, ALL);
     expect(found).toMatchObject({ name: "checkpoints/000015.safetensors", damaged: [] });
     expect(found?.checkpoint).toEqual(checkpoint(15));
     folder.release();
@@ -81,11 +82,11 @@ describe("a run folder", () => {
     const bytes = fs.readFileSync(newer.path);
     bytes[bytes.length - 9] ^= 4;
     fs.writeFileSync(newer.path, bytes);
-    const found = folder.readCheckpoint(shapes, ALL);
+    const found = folder.readCheckpoint(runConfig(), shapes, ALL);
     expect(found?.checkpoint).toEqual(checkpoint(5));
     expect(found?.damaged).toEqual([`${newer.path}: damaged (its content does not match its hash)`]);
     fs.truncateSync(older.path, 1000);
-    expect(() => folder.readCheckpoint(shapes, ALL)).toThrow(
+    expect(() => folder.readCheckpoint(runConfig(), shapes, ALL)).toThrow(
       new RegExp(
         `^no checkpoint of ${run} can be used \\(.*000010.*hash.*; .*000005.*\\): bring one back, or train anew$`,
       ),
@@ -117,6 +118,8 @@ describe("a run folder", () => {
   it("names a line that is not one of ours", () => {
     const folder = create();
     const bad = ["{}", "nonsense", "null", "[1]", '{"step":"1"}', '{"step":1}', '{"step":-1,"fault":"x"}'];
+    bad.push('{"step":1,"seconds":-1}', '{"step":1,"seconds":0,"at":"1850-11-25T20:00:00.000Z"}');
+    bad.push('{"step":8,"final":{"gates":[null],"t":1}}', '{"step":8,"final":{"reconstruction":1,"gates":5}}');
     for (const text of [...bad, '{"step":1,"loss":1}', '{"step":1,"measures":null}', '{"step":1,"seconds":"x"}']) {
       fs.writeFileSync(folder.file("metrics.jsonl"), `${JSON.stringify(line(1))}\n${text}\n`);
       expect(() => folder.readMetrics()).toThrow(
@@ -153,13 +156,33 @@ describe("a run folder", () => {
     expect(left).toEqual(["checkpoints", "checkpoints/best", "config.json", "previews", "previews/mine.jpg"]);
     // A folder of another program.
     fs.writeFileSync(folder.file("config.json"), '{"my":"app"}');
-    expect(() => create(true)).toThrow(`${folder.file("config.json")} is not of a run: give another --out`);
-    // What a killed --overwrite leaves can be replaced, but not resumed.
-    fs.rmSync(folder.file("config.json"));
-    expect(() => create()).toThrow(
-      / holds a run already \(checkpoints, previews\): give another --out, or --overwrite$/,
+    expect(() => create(true)).toThrow(
+      `${run} is not the folder of a run, but holds config.json, checkpoints, previews: give another --out`,
     );
-    create(true).release();
+    fs.rmSync(folder.file("config.json"));
+    expect(() => create(true)).toThrow(`${run} is not the folder of a run, but holds checkpoints, previews`);
+  });
+
+  it("refuses what no run makes before it changes anything", () => {
+    const folder = create();
+    folder.appendMetrics(lines(1, 7));
+    folder.writePreview(5, Uint8Array.of(1));
+    folder.writeCheckpoint(checkpoint(5));
+    folder.release();
+    const before = () => (fs.readdirSync(run, { recursive: true }) as string[]).sort();
+    for (const [name, make, kind] of [
+      ["report.html", (path: string) => fs.mkdirSync(path), "folder"],
+      ["times.jsonl", (path: string) => fs.mkdirSync(path), "folder"],
+      ["tensorboard", (path: string) => fs.writeFileSync(path, ""), "file"],
+    ] as const) {
+      make(folder.file(name));
+      const all = before();
+      const refusal = `${folder.file(name)} is a ${kind}, which no run makes: move it away`;
+      expect(() => create(true)).toThrow(refusal);
+      expect(() => RunFolder.resume(run)).toThrow(refusal);
+      expect(before()).toEqual(all);
+      fs.rmSync(folder.file(name), { recursive: true });
+    }
   });
 
   it("passes over a checkpoint whose name is not its step's", () => {
@@ -167,7 +190,7 @@ describe("a run folder", () => {
     for (const step of [5, 8]) folder.writeCheckpoint(checkpoint(step));
     fs.renameSync(folder.file("checkpoints/000008.safetensors"), folder.file("checkpoints/000010.safetensors"));
     fs.mkdirSync(folder.file("checkpoints/000012.safetensors"));
-    const found = folder.readCheckpoint(shapes, ALL);
+    const found = folder.readCheckpoint(runConfig(), shapes, ALL);
     expect(found?.checkpoint.step).toBe(5);
     expect(found?.damaged).toEqual([`${folder.file("checkpoints/000010.safetensors")}: it was written at step 8`]);
   });
@@ -195,7 +218,7 @@ describe("a run folder", () => {
       [{ continued: "x" }, /: continued: expected array, received string; /],
       [
         { architecture: { size: 32, stages: [4], mid: 5e7, code: 4 } },
-        /: architecture: .* a layer of over 2\^30 weights/,
+        /: architecture: .* a layer of over 2\^26 weights/,
       ],
       [{ architecture: { size: 33, stages: [4], mid: 4, code: 4 } }, /: architecture: 33 pixels do not fit/],
     ];
@@ -223,7 +246,7 @@ describe("a checkpoint that cannot be written", () => {
       );
       vi.restoreAllMocks();
       expect(fs.readdirSync(folder.file("checkpoints"))).toEqual(["000005.safetensors"]);
-      expect(folder.readCheckpoint(shapes, ALL)?.checkpoint).toEqual(checkpoint(5));
+      expect(folder.readCheckpoint(runConfig(), shapes, ALL)?.checkpoint).toEqual(checkpoint(5));
     },
   );
 
@@ -246,7 +269,7 @@ describe("a checkpoint that cannot be written", () => {
       expect(() => folder.appendMetrics([line(1)])).toThrow(/metrics.jsonl: the file system is read-only/);
       expect(() => RunFolder.resume(run)).toThrow(`cannot write to the folder ${run}: the file system is read-only`);
       expect(() => RunFolder.check(run, { overwrite: true })).toThrow(/the file system is read-only/);
-      expect(folder.readCheckpoint(shapes, ALL)?.checkpoint).toEqual(checkpoint(5));
+      expect(folder.readCheckpoint(runConfig(), shapes, ALL)?.checkpoint).toEqual(checkpoint(5));
     } finally {
       unmount(run);
     }
@@ -297,7 +320,7 @@ describe("a process killed while it writes", () => {
       expect(folder.readConfig()).toEqual(runConfig());
       for (const { path } of folder.previews()) expect(decodePng(fs.readFileSync(path), path).width).toBe(300);
       const steps = folder.checkpoints().map((each) => {
-        return decodeCheckpoint(fs.readFileSync(each.path), shapes, ALL, each.path).step;
+        return decodeCheckpoint(fs.readFileSync(each.path), identityOf(runConfig()), shapes, ALL, each.path).step;
       });
       // A kill between the renaming of the third and the removal of the first leaves three.
       expect(steps.length).toBeLessThanOrEqual(3);

@@ -1,7 +1,7 @@
 import { autoencoder } from "../../src/faceswap/architecture.js";
 import { PRESETS } from "../../src/faceswap/presets.js";
 import type { Checkpoint } from "../../src/storage/checkpoint.js";
-import { type RunConfig, trainingOf } from "../../src/storage/runConfig.js";
+import { identityOf, type RunConfig } from "../../src/storage/runConfig.js";
 
 /** The configuration of a run as `train` would write it, of a small network. */
 export function runConfig(change: Partial<RunConfig> = {}): RunConfig {
@@ -39,5 +39,5 @@ export function checkpoint(step: number, config: RunConfig = runConfig()): Check
     ["m", numbers(1)],
     ["v", numbers(2)],
   ]);
-  return { step, config: trainingOf(config), shapes, states };
+  return { step, config: identityOf(config), shapes, states };
 }
