@@ -106,8 +106,13 @@ export class Browser {
 
   async close(): Promise<void> {
     const gone = new Promise((resolve) => this.#child.on("exit", resolve));
-    this.#child.kill();
+    await this.send("Browser.close").catch(() => this.#child.kill());
     await gone;
-    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    try {
+      rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+    } catch (error) {
+      // Its helpers may outlive it for a moment and write on; the system clears its temporary files.
+      if ((error as NodeJS.ErrnoException).code !== "ENOTEMPTY") throw error;
+    }
   }
 }

@@ -10,9 +10,9 @@ import type { RunFolder } from "../../src/storage/runFolder.js";
 import { Browser, CHROMIUM } from "./browser.js";
 import { makeRun, TRAP } from "./runs.js";
 
-// The pages as a browser shows them.
+// The pages as a browser shows them. A browser's timing is its own, and few machines have one: a part of the longer tests.
 
-describe.runIf(CHROMIUM)("in a browser", () => {
+describe.runIf(CHROMIUM && process.env.SHIBORI_FULL)("in a browser", () => {
   const place = mkdtempSync(join(tmpdir(), "shibori-page-"));
   let browser: Browser;
   let run: RunFolder;
