@@ -1,12 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
-import {
-  type FinalLine,
-  type MeasureLine,
-  RUN_FILES,
-  type RunFolder,
-  type StepLine,
-  type TimeLine,
-} from "../storage/runFolder.js";
+import type { FinalLine, MeasureLine, StepLine, TimeLine } from "../storage/metrics.js";
+import { RUN_FILES, type RunFolder } from "../storage/runFolder.js";
 import { EventFile } from "../storage/tensorboard.js";
 
 /**

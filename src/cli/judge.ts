@@ -7,7 +7,7 @@ import type { PictureSet } from "../faceswap/pictures.js";
 import type { TrainingConfig } from "../faceswap/presets.js";
 import type { Shown } from "../report/sheets.js";
 import { loadFolder } from "../storage/images.js";
-import type { FinalLine, MeasureLine } from "../storage/runFolder.js";
+import type { FinalLine, MeasureLine } from "../storage/metrics.js";
 import { type AvatarsFile, describedAvatars } from "./avatarsFile.js";
 import { previewSheet } from "./previews.js";
 

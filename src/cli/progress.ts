@@ -1,5 +1,5 @@
 import { Presets, SingleBar } from "cli-progress";
-import type { StepLine } from "../storage/runFolder.js";
+import type { StepLine } from "../storage/metrics.js";
 
 /** Seconds between plain lines, where the output is no terminal. */
 const INTERVAL = 10;

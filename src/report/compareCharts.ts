@@ -1,6 +1,6 @@
 /** The curves of several runs, over each other. */
 import { gates } from "../faceswap/measures.js";
-import type { StepLine } from "../storage/runFolder.js";
+import type { StepLine } from "../storage/metrics.js";
 import type { Chart, NamedCurve } from "./charts.js";
 import { type Compared, l1Of } from "./compared.js";
 import { groupsOfTotal, otherDefinition, otherPictures, whyUnranked } from "./definitions.js";

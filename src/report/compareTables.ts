@@ -1,6 +1,6 @@
 /** Tables with a column a run. */
 import type { Gate } from "../faceswap/measures.js";
-import type { StepLine } from "../storage/runFolder.js";
+import type { StepLine } from "../storage/metrics.js";
 import { lineKey } from "./charts.js";
 import { type Compared, lossAtEnd } from "./compared.js";
 import { configRows } from "./configDifferences.js";

@@ -1,5 +1,6 @@
 /** Runs beside each other. */
-import type { RunFolder, StepLine } from "../storage/runFolder.js";
+import type { StepLine } from "../storage/metrics.js";
+import type { RunFolder } from "../storage/runFolder.js";
 import type { CurveStyle } from "./pageData.js";
 import { type RunView, viewRun } from "./runView.js";
 import { median } from "./thin.js";

@@ -1,6 +1,6 @@
 /** The curves of one run. */
 import { gates } from "../faceswap/measures.js";
-import type { MeasureLine, StepLine } from "../storage/runFolder.js";
+import type { MeasureLine, StepLine } from "../storage/metrics.js";
 import type { Chart, NamedCurve } from "./charts.js";
 import { count } from "./numbers.js";
 import type { CurveStyle } from "./pageData.js";

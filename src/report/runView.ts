@@ -2,8 +2,9 @@
 import { realpathSync } from "node:fs";
 import { basename } from "node:path";
 import { type Gate, gates } from "../faceswap/measures.js";
+import type { Metrics, TimeLine } from "../storage/metrics.js";
 import type { RunConfig } from "../storage/runConfig.js";
-import type { Metrics, RunFolder, TimeLine } from "../storage/runFolder.js";
+import type { RunFolder } from "../storage/runFolder.js";
 import { type AnyMeasures, knowsSwap } from "./quantities.js";
 
 /** The latest measures of a run. */

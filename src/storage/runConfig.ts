@@ -1,9 +1,11 @@
 /** `config.json`: what a run is, and the rules that its file must meet. */
 import { z } from "zod";
+import { UserError } from "../engine/errors.js";
+import { checkArchitecture } from "../faceswap/architecture.js";
 import { PAIRS, type PairName } from "../faceswap/identities.js";
 import { LATENT_STATISTICS } from "../faceswap/losses.js";
 import { POSE_KINDS } from "../faceswap/poses.js";
-import { PRESETS, type PresetName, type TrainingConfig } from "../faceswap/presets.js";
+import { checkConfig, PRESETS, type PresetName, type TrainingConfig } from "../faceswap/presets.js";
 
 const count = z.int().min(1);
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
@@ -68,7 +70,7 @@ const machineObject = z.object(machine);
 export type Machine = z.infer<typeof machineObject>;
 
 /** Everything that is needed to repeat a run. */
-export const runConfigSchema = z.object({
+const runConfigSchema = z.object({
   preset: names<PresetName>(PRESETS),
   /** Fields of the preset that the command line replaced. */
   overrides: z.object(training).partial(),
@@ -106,8 +108,33 @@ export type Identity = z.infer<typeof identitySchema>;
 /** Without what else a configuration holds, and with its fields in one order, whatever theirs is. */
 export const identityOf = (config: Identity): Identity => identitySchema.parse(config);
 
+/**
+ * @param text of a config.json
+ * @param name how error lines call the file
+ * @throws UserError naming the first field that is not as a run's must be
+ */
+export function parseRunConfig(text: string, name: string): RunConfig {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new UserError(`${name}: ${(error as SyntaxError).message.replaceAll(/\s+/g, " ")}; the file is damaged`);
+  }
+  const { success, data, error } = runConfigSchema.safeParse(json);
+  if (!success) {
+    throw new UserError(`${name}: ${firstIssue(error)}; the file is damaged, or of another version of shibori`);
+  }
+  try {
+    checkConfig(data);
+    checkArchitecture(data.architecture);
+  } catch (error) {
+    throw error instanceof UserError ? new UserError(`${name}: ${error.message}`) : error;
+  }
+  return data;
+}
+
 /** The first thing that is wrong with parsed JSON, as "field.path: reason". */
-export function firstIssue({ issues }: z.ZodError): string {
+function firstIssue({ issues }: z.ZodError): string {
   const [{ path, message }] = issues;
   return `${path.length ? `${path.join(".")}: ` : ""}${message.replace(/^Invalid input: /, "")}`;
 }

@@ -3,10 +3,6 @@ import fs from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../engine/errors.js";
 import type { Shape } from "../engine/shape.js";
-import { checkArchitecture } from "../faceswap/architecture.js";
-import type { FolderMeasures } from "../faceswap/evaluation.js";
-import type { Gate, Measures } from "../faceswap/measures.js";
-import { checkConfig } from "../faceswap/presets.js";
 import { type Checkpoint, DamagedCheckpoint, decodeCheckpoint, encodeCheckpoint } from "./checkpoint.js";
 import {
   appendText,
@@ -19,7 +15,18 @@ import {
   writeFileAtomic,
 } from "./files.js";
 import { lockFolder, refuseIfHeld } from "./lock.js";
-import { firstIssue, type RunConfig, runConfigSchema } from "./runConfig.js";
+import {
+  type FaultLine,
+  type FinalLine,
+  type Line,
+  type MeasureLine,
+  type Metrics,
+  parseLines,
+  type StepLine,
+  sortLines,
+  type TimeLine,
+} from "./metrics.js";
+import { parseRunConfig, type RunConfig } from "./runConfig.js";
 import { removeEvents } from "./tensorboard.js";
 
 /** Names inside a run folder. */
@@ -37,42 +44,6 @@ export const RUN_FILES = {
   report: "report.html",
   tensorboard: "tensorboard",
 } as const;
-
-/** Losses of one step, by name, unweighted. */
-export type StepLine = { step: number } & Record<"loss" | "src" | "dst" | "latent" | "rate", number>;
-
-/** A look in the midst of training; `poses` is how many held-out poses were looked at. */
-export interface MeasureLine {
-  step: number;
-  measures: (Measures & { poses: number }) | FolderMeasures;
-}
-
-/** The verdict at the end. Of folders whose true swap is unknown there is only the reconstruction. */
-export interface FinalLine {
-  step: number;
-  final: (Measures & { poses: number; gates: Gate[]; passed: boolean }) | FolderMeasures;
-}
-
-/** Why a run stopped at a step, which it could not do: something in it was not finite. */
-export interface FaultLine {
-  step: number;
-  fault: string;
-}
-
-/** Seconds of training behind a step, over all sittings of the run; `at` marks the beginning of one. */
-export interface TimeLine {
-  step: number;
-  seconds: number;
-  /** ISO 8601. */
-  at?: string;
-}
-
-export interface Metrics {
-  readonly steps: StepLine[];
-  readonly measures: MeasureLine[];
-  readonly final: FinalLine | undefined;
-  readonly fault: FaultLine | undefined;
-}
 
 const FOLDERS: ReadonlySet<string> = new Set(["checkpoints", "previews", "tensorboard"]);
 const KEPT_CHECKPOINTS = 2;
@@ -207,24 +178,7 @@ export class RunFolder {
   /** @throws UserError naming the first field that is not as a run's must be */
   readConfig(): RunConfig {
     const path = this.file(RUN_FILES.config);
-    let json: unknown;
-    try {
-      json = JSON.parse(readText(path));
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-      throw new UserError(`${path}: ${error.message.replaceAll(/\s+/g, " ")}; the file is damaged`);
-    }
-    const { success, data, error } = runConfigSchema.safeParse(json);
-    if (!success) {
-      throw new UserError(`${path}: ${firstIssue(error)}; the file is damaged, or of another version of shibori`);
-    }
-    try {
-      checkConfig(data);
-      checkArchitecture(data.architecture);
-    } catch (error) {
-      throw error instanceof UserError ? new UserError(`${path}: ${error.message}`) : error;
-    }
-    return data;
+    return parseRunConfig(readText(path), path);
   }
 
   // --- what it measured -----------------------------------------------------------------------------------------------
@@ -244,29 +198,16 @@ export class RunFolder {
 
   /** @throws UserError naming the line at fault */
   readMetrics(): Metrics {
-    const lines = this.#lines(RUN_FILES.metrics);
-    return {
-      steps: lines.filter((line) => "loss" in line) as unknown as StepLine[],
-      measures: lines.filter((line) => "measures" in line) as unknown as MeasureLine[],
-      final: lines.findLast((line) => "final" in line) as FinalLine | undefined,
-      fault: lines.findLast((line) => "fault" in line) as FaultLine | undefined,
-    };
+    return sortLines(this.#lines(RUN_FILES.metrics));
   }
 
   readTimes(): TimeLine[] {
     return this.#lines(RUN_FILES.times) as unknown as TimeLine[];
   }
 
-  /** The complete lines of a file: behind the last line's end may be what a killed process had begun to write. */
-  #lines(name: string): { step: number }[] {
+  #lines(name: string): Line[] {
     const path = this.file(name);
-    if (!fs.existsSync(path)) return [];
-    const texts = readText(path).split("\n").slice(0, -1);
-    return texts.map((text, i) => {
-      const line = parseLine(text);
-      if (!line) throw new UserError(`${path}, line ${i + 1} is not one that a run writes: mend or delete the line`);
-      return line;
-    });
+    return fs.existsSync(path) ? parseLines(readText(path), path) : [];
   }
 
   writePreview(step: number, png: Uint8Array): void {
@@ -363,41 +304,6 @@ function namesIn(folder: string): string[] {
   } catch (error) {
     throw fileError("read the folder", folder, error);
   }
-}
-
-const LOSSES = ["loss", "src", "dst", "latent", "rate"];
-
-/** Measures: numbers (null where one was not finite), and the gates of a verdict. */
-function isMeasured(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  const { gates = [], passed = true, ...numbers } = value as Record<string, unknown>;
-  return (
-    "reconstruction" in numbers &&
-    Object.values(numbers).every((n) => n === null || typeof n === "number") &&
-    Array.isArray(gates) &&
-    gates.every((gate) => typeof gate?.name === "string" && typeof gate.passed === "boolean") &&
-    typeof passed === "boolean"
-  );
-}
-
-/** A line of metrics or times; undefined if it is none. */
-function parseLine(text: string): { step: number } | undefined {
-  let line: Record<string, unknown> | null;
-  try {
-    line = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (typeof line !== "object" || !Number.isSafeInteger(line?.step) || (line?.step as number) < 0) return undefined;
-  const { seconds, measures, final, fault, at } = line as Record<string, unknown>;
-  const time = (value: unknown) =>
-    value === undefined || (Date.parse(String(value)) >= 0 && String(value).length === 24);
-  const sound =
-    LOSSES.every((name) => typeof line?.[name] === "number") ||
-    (typeof seconds === "number" && seconds >= 0 && seconds < 1e9 && time(at)) ||
-    [measures, final].some(isMeasured) ||
-    typeof fault === "string";
-  return sound ? (line as { step: number }) : undefined;
 }
 
 function readBytes(path: string): Uint8Array {

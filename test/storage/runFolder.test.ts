@@ -7,8 +7,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { UserError } from "../../src/engine/errors.js";
 import { decodeCheckpoint } from "../../src/storage/checkpoint.js";
 import { decodePng } from "../../src/storage/images.js";
+import type { StepLine } from "../../src/storage/metrics.js";
 import { identityOf } from "../../src/storage/runConfig.js";
-import { RunFolder, type StepLine } from "../../src/storage/runFolder.js";
+import { RunFolder } from "../../src/storage/runFolder.js";
 import { canMount, mountTmpfs, unmount } from "./mount.js";
 import { checkpoint, runConfig } from "./runs.js";
 
