@@ -24,7 +24,7 @@ class FlatState {
  */
 export class Parameters implements Iterable<Node> {
   readonly nodes: Node<ParameterAttrs>[] = [];
-  readonly #initial: Float32Array[] = [];
+  readonly #initial: (() => Float32Array)[] = [];
   readonly #states = new Map<string, FlatState>();
   #layout: { offsets: number[]; bytes: number } | undefined;
 
@@ -33,14 +33,19 @@ export class Parameters implements Iterable<Node> {
   }
 
   /**
-   * Adds a parameter with its initial values, row-major.
+   * Adds a parameter with its initial values, row-major. A function draws them when they are first needed: a network
+   * can be inspected without them.
    * @throws UserError on a name used twice, a wrong count of values, or after the first program was compiled.
    */
-  create(name: string, shape: Shape, values: ArrayLike<number>): Node {
+  create(name: string, shape: Shape, values: ArrayLike<number> | (() => ArrayLike<number>)): Node {
     if (this.#layout) throw new UserError(`parameter "${name}": parameters must be made before the first program`);
     if (this.nodes.some((p) => p.attrs.name === name)) throw new UserError(`parameter "${name}" exists already`);
-    checkValues(name, shape, values);
-    this.#initial.push(pack(values, shape));
+    const checked = (drawn: ArrayLike<number>) => {
+      checkValues(name, shape, drawn);
+      return pack(drawn, shape);
+    };
+    const given = typeof values === "function" ? undefined : checked(values);
+    this.#initial.push(() => given ?? checked((values as () => ArrayLike<number>)()));
     const node = makeNode(parameterOp, [], { owner: this, index: this.nodes.length, name, shape });
     this.nodes.push(node);
     return node;
@@ -77,7 +82,7 @@ export class Parameters implements Iterable<Node> {
   #flatInitial(): Float32Array {
     const { offsets, bytes: total } = this.layout();
     const flat = new Float32Array(total / 4);
-    for (const [i, values] of this.#initial.entries()) flat.set(values, offsets[i] / 4);
+    for (const [i, values] of this.#initial.entries()) flat.set(values(), offsets[i] / 4);
     return flat;
   }
 

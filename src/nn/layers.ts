@@ -23,7 +23,8 @@ const slope = (activation: Activation): number => (typeof activation === "object
 function weightAndBias(o: LayerOptions, shape: readonly number[], fanIn: number, outputs: number): [Node, Node] {
   const draw = { seed: o.seed, stream: o.parameters.nodes.length };
   // A linear or sigmoid layer of a leaky network is initialised like its neighbours.
-  const weight = o.parameters.create(`${o.name}.weight`, shape, he(shape, fanIn, draw, slope(o.activation) || 0.1));
+  const drawn = () => he(shape, fanIn, draw, slope(o.activation) || 0.1);
+  const weight = o.parameters.create(`${o.name}.weight`, shape, drawn);
   return [weight, o.parameters.create(`${o.name}.bias`, [outputs], new Float32Array(outputs))];
 }
 
