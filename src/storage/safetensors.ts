@@ -3,6 +3,8 @@
  * Source: https://github.com/huggingface/safetensors, section "Format". Pure functions on bytes.
  */
 import { UserError } from "../engine/errors.js";
+import { type Fail, failer, quote, showShape } from "./describe.js";
+import { jsonDepth, repeatedKey } from "./jsonKeys.js";
 
 /** The arrays that can be written; the array's type decides the dtype. */
 export type TensorData =
@@ -30,32 +32,37 @@ export interface TensorOut {
   data: TensorData;
 }
 
-interface Dtype {
+export interface Dtype {
+  /** Bytes of a value in a file. */
   bytes: number;
+  /** Bytes of a value in memory. */
+  widened: number;
   /** `raw` is a copy of its own that starts at an aligned address, so that a typed array may take it over. */
   read(raw: ArrayBuffer): TensorData;
 }
 
-const DTYPES = new Map<string, Dtype>([
-  ["F64", { bytes: 8, read: (raw) => new Float64Array(raw) }],
-  ["F32", { bytes: 4, read: (raw) => new Float32Array(raw) }],
-  ["F16", { bytes: 2, read: (raw) => Float32Array.from(new Uint16Array(raw), halfToFloat) }],
-  [
-    "BF16",
-    { bytes: 2, read: (raw) => new Float32Array(Uint32Array.from(new Uint16Array(raw), (h) => h << 16).buffer) },
-  ],
-  ["I64", { bytes: 8, read: (raw) => new BigInt64Array(raw) }],
-  ["U64", { bytes: 8, read: (raw) => new BigUint64Array(raw) }],
-  ["I32", { bytes: 4, read: (raw) => new Int32Array(raw) }],
-  ["U32", { bytes: 4, read: (raw) => new Uint32Array(raw) }],
-  ["I16", { bytes: 2, read: (raw) => new Int16Array(raw) }],
-  ["U16", { bytes: 2, read: (raw) => new Uint16Array(raw) }],
-  ["I8", { bytes: 1, read: (raw) => new Int8Array(raw) }],
-  ["U8", { bytes: 1, read: (raw) => new Uint8Array(raw) }],
-  ["BOOL", { bytes: 1, read: (raw) => new Uint8Array(raw) }],
+/** The dtypes that can be read, by name. PyTorch files are read by them too. */
+export const DTYPES: ReadonlyMap<string, Dtype> = new Map<string, Dtype>([
+  ["F64", { bytes: 8, widened: 8, read: (raw) => new Float64Array(raw) }],
+  ["F32", { bytes: 4, widened: 4, read: (raw) => new Float32Array(raw) }],
+  ["F16", { bytes: 2, widened: 4, read: halvesToFloats }],
+  ["BF16", { bytes: 2, widened: 4, read: upperHalvesToFloats }],
+  ["I64", { bytes: 8, widened: 8, read: (raw) => new BigInt64Array(raw) }],
+  ["U64", { bytes: 8, widened: 8, read: (raw) => new BigUint64Array(raw) }],
+  ["I32", { bytes: 4, widened: 4, read: (raw) => new Int32Array(raw) }],
+  ["U32", { bytes: 4, widened: 4, read: (raw) => new Uint32Array(raw) }],
+  ["I16", { bytes: 2, widened: 2, read: (raw) => new Int16Array(raw) }],
+  ["U16", { bytes: 2, widened: 2, read: (raw) => new Uint16Array(raw) }],
+  ["I8", { bytes: 1, widened: 1, read: (raw) => new Int8Array(raw) }],
+  ["U8", { bytes: 1, widened: 1, read: (raw) => new Uint8Array(raw) }],
+  ["BOOL", { bytes: 1, widened: 1, read: (raw) => new Uint8Array(raw).map((v) => (v ? 1 : 0)) }],
 ]);
 
 const METADATA = "__metadata__";
+/** As in the reference implementation (MAX_HEADER_SIZE). */
+const MAX_HEADER = 100_000_000;
+/** The header, an entry of it, a list of that. */
+const HEADER_DEPTH = 3;
 
 /**
  * Writes tensors, in the order given, without gaps, the header padded with spaces to a multiple of 8 bytes.
@@ -71,7 +78,7 @@ export function encodeSafetensors(tensors: Record<string, TensorIn>, metadata?: 
     if (name === METADATA) throw new UserError(`${what} has the name that the format keeps for metadata; rename it`);
     const count = elementCount(shape);
     if (count !== data.length) {
-      throw new UserError(`${what} has shape [${shape}], which does not fit its ${data.length} values`);
+      throw new UserError(`${what} has shape ${showShape(shape)}, which does not fit its ${data.length} values`);
     }
     const begin = end;
     end += data.byteLength;
@@ -104,20 +111,18 @@ export function decodeSafetensors(
   bytes: Uint8Array,
   name = "safetensors data",
 ): { tensors: Record<string, TensorOut>; metadata: Record<string, string> } {
-  const fail = (why: string): never => {
-    throw new UserError(`${name}: ${why}`);
-  };
+  const fail = failer(name);
   if (bytes.length < 8) fail(`not a safetensors file: ${bytes.length} bytes, the header length alone takes 8`);
   const room = bytes.length - 8;
   const declared = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
   if (declared > BigInt(room)) {
     fail(`not a safetensors file, or cut short: it declares a header of ${declared} bytes and only ${room} follow`);
   }
+  if (declared > MAX_HEADER) fail(`it declares a header of ${declared} bytes; the format allows ${MAX_HEADER}`);
   const start = 8 + Number(declared);
   const { metadata, entries } = parseHeader(bytes.subarray(8, start), fail);
 
-  const tensors: [string, TensorOut][] = [];
-  const spans: { key: string; begin: number; end: number }[] = [];
+  const found: { key: string; dtype: string; type: Dtype; shape: number[]; begin: number; end: number }[] = [];
   for (const [key, entry] of entries) {
     const what = `tensor ${quote(key)}`;
     const { dtype, shape, begin, end } = parseEntry(entry, what, fail);
@@ -127,24 +132,25 @@ export function decodeSafetensors(
     }
     const size = elementCount(shape) * type.bytes;
     if (size !== end - begin) {
-      fail(`${what} of ${dtype} [${shape}] needs ${size} bytes, but its offsets span ${end - begin}`);
+      fail(`${what} of ${dtype} ${showShape(shape)} needs ${size} bytes, but its offsets span ${end - begin}`);
     }
-    spans.push({ key, begin, end });
-    const raw = new Uint8Array(bytes.subarray(start + begin, start + end)).buffer;
-    tensors.push([key, { dtype, shape, data: type.read(raw) }]);
+    found.push({ key, dtype, type, shape, begin, end });
   }
 
+  // Before anything is copied: overlapping tensors could be as large as the file, each.
   let covered = 0;
-  for (const { key, begin, end } of spans.sort((a, b) => a.begin - b.begin || a.end - b.end)) {
+  for (const { key, begin, end } of found.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
     if (begin < covered) fail(`tensor ${quote(key)} overlaps another one: it begins at ${begin}, before ${covered}`);
     if (begin > covered) fail(`bytes ${covered} to ${begin} of the data belong to no tensor`);
     covered = end;
   }
   if (start + covered !== bytes.length) fail(`${bytes.length - start - covered} bytes after the last tensor`);
+  const tensors = found.map(({ key, dtype, type, shape, begin, end }): [string, TensorOut] => {
+    const raw = new Uint8Array(bytes.subarray(start + begin, start + end)).buffer;
+    return [key, { dtype, shape, data: type.read(raw) }];
+  });
   return { tensors: Object.fromEntries(tensors), metadata };
 }
-
-type Fail = (why: string) => never;
 
 function parseHeader(
   bytes: Uint8Array,
@@ -152,12 +158,7 @@ function parseHeader(
 ): { metadata: Record<string, string>; entries: [string, unknown][] } {
   // The format asks for "{" as the first byte; this also tells other binary formats apart before the JSON parser does.
   if (bytes[0] !== 0x7b) fail('not a safetensors file: its header does not begin with "{"');
-  let header: unknown;
-  try {
-    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch {
-    fail("the header is not valid JSON; the file is damaged");
-  }
+  const header = parseJson(bytes, fail);
   const metadata: [string, string][] = [];
   const entries: [string, unknown][] = [];
   for (const [key, value] of Object.entries(header as object)) {
@@ -172,6 +173,25 @@ function parseHeader(
     }
   }
   return { metadata: Object.fromEntries(metadata), entries };
+}
+
+/** @throws UserError also on a key that comes twice, of which JSON.parse would keep the last */
+function parseJson(bytes: Uint8Array, fail: Fail): unknown {
+  let text: string;
+  let header: unknown;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    if (jsonDepth(text) > HEADER_DEPTH) return fail(`the header is not valid JSON of at most ${HEADER_DEPTH} levels`);
+    header = JSON.parse(text);
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    return fail("the header is not valid JSON; the file is damaged");
+  }
+  const repeated = repeatedKey(text);
+  if (repeated === undefined) return header;
+  const { key, parent } = repeated;
+  if (parent === undefined) return fail(`tensor ${quote(key)} is described twice`);
+  return fail(`${parent === METADATA ? METADATA : `tensor ${quote(parent)}`} has the key ${quote(key)} twice`);
 }
 
 function parseEntry(entry: unknown, what: string, fail: Fail) {
@@ -205,16 +225,26 @@ function elementCount(shape: readonly number[]): number {
 }
 
 function isCounts(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((v) => Number.isSafeInteger(v) && v >= 0);
+  return Array.isArray(value) && value.every((v) => Number.isSafeInteger(v) && v >= 0 && !Object.is(v, -0));
 }
 
 function isObject(value: unknown): value is object {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Names come from the file: quoted and shortened, they cannot break the one line of an error. */
-function quote(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+function halvesToFloats(raw: ArrayBuffer): Float32Array {
+  const halves = new Uint16Array(raw);
+  const floats = new Float32Array(halves.length);
+  for (let i = 0; i < halves.length; i++) floats[i] = halfToFloat(halves[i]);
+  return floats;
+}
+
+/** A bfloat16 is the upper half of a float32. */
+function upperHalvesToFloats(raw: ArrayBuffer): Float32Array {
+  const halves = new Uint16Array(raw);
+  const words = new Uint32Array(halves.length);
+  for (let i = 0; i < halves.length; i++) words[i] = halves[i] << 16;
+  return new Float32Array(words.buffer);
 }
 
 /** IEEE 754 binary16 to a number: 1 sign bit, 5 exponent bits (bias 15), 10 fraction bits. */
