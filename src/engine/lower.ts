@@ -1,8 +1,16 @@
 import { type Kernel, specialise, unroll } from "./shader.js";
 
+/** By source text, then by constants: to plan a program takes thousands of dispatches of a few dozen kernels. */
+const made = new Map<string, Map<string, Kernel>>();
+
 /** A kernel with its constants set and its marked loops unrolled. */
 export function kernel(name: string, source: string, constants: Record<string, number | string> = {}): Kernel {
-  return unroll(specialise({ name, source }, constants));
+  const own = made.get(source) ?? new Map<string, Kernel>();
+  made.set(source, own);
+  const key = JSON.stringify([name, constants]);
+  const found = own.get(key) ?? unroll(specialise({ name, source }, constants));
+  own.set(key, found);
+  return found;
 }
 
 /** WebGPU allows so many workgroups along one dimension. */
