@@ -1,70 +1,96 @@
+/** From an architecture to a network: what fits, and the layers with the numbers that they train. */
 import { UserError } from "../engine/errors.js";
 import type { Node } from "../engine/graph.js";
+import { averagePool2d } from "../engine/ops/filter2d.js";
+import { pixelShuffle } from "../engine/ops/pixelShuffle.js";
+import { slice } from "../engine/ops/region.js";
 import { reshape } from "../engine/ops/reshape.js";
+import { resizeNearest } from "../engine/ops/resize.js";
 import { Parameters } from "../engine/parameters.js";
-import { type ConvShape, convLayer, convTransposeLayer, denseLayer, type Layer } from "../nn/layers.js";
+import { elements } from "../engine/shape.js";
+import { convLayer, convTransposeLayer, denseLayer, type Layer } from "../nn/layers.js";
+import { type Architecture, inputSize, mapSizes, SIDES, UPSAMPLINGS } from "./geometry.js";
+import { type LayerDescription, layersOf, weightShape } from "./layerList.js";
+
+export {
+  type Architecture,
+  codeLength,
+  inputSize,
+  mapSizes,
+  SIDES,
+  type Side,
+  UPSAMPLINGS,
+  type Upsampling,
+} from "./geometry.js";
+export { type Extent, type LayerDescription, type LayerKind, layersOf } from "./layerList.js";
+
+const MAX_WEIGHTS = 2 ** 26;
 
 /**
- * A stack that narrows a face to a code: stride-2 stages (3×3, padded), then two unpadded stride-2 convolutions (the
- * bottleneck: 16 → 7 → 3, 32 → 15 → 7), then, if asked for, a dense pair through `dense` numbers. The decoders mirror
- * it with transposed convolutions.
+ * @throws UserError naming the first field that is impossible, and why: a count of none, an input that is not the size
+ * halved, a stage or a bottleneck that does not fit, a layer of more than 2^26 weights
  */
-export interface Architecture {
-  /** Width and height of a picture in pixels. */
-  readonly size: number;
-  /** Channels of each padded stage. */
-  readonly stages: readonly number[];
-  /** Channels between the two bottleneck convolutions. */
-  readonly mid: number;
-  /** Channels of the code. */
-  readonly code: number;
-  /** Numbers in a dense code between encoder and decoder. Without it the code is the grid. */
-  readonly dense?: number;
-}
-
-/** Extents of the maps: after each stage, between the bottleneck convolutions, and of the code. */
-export function mapSizes({ size, stages }: Architecture): number[] {
-  const sizes = stages.map((_, i) => size / 2 ** (i + 1));
-  const halved = sizes.at(-1) ?? size;
-  const middle = Math.floor((halved - 3) / 2) + 1;
-  return [...sizes, middle, Math.floor((middle - 3) / 2) + 1];
-}
-
-/** @throws UserError if a count is none, or if a stage or the bottleneck does not fit the picture's size */
 export function checkArchitecture(a: Architecture): void {
+  const refuse = (reason: string): never => {
+    throw new UserError(`architecture: ${reason}`);
+  };
   // What comes from a run's config.json has only been parsed.
-  if (!Array.isArray(a.stages)) throw new UserError("architecture: stages must be a list of channels");
+  if (!Array.isArray(a.stages)) refuse("stages must be a list of channels");
   const counts: Record<string, number> = { size: a.size, mid: a.mid, code: a.code };
+  if (a.input !== undefined) counts.input = a.input;
   if (a.dense !== undefined) counts.dense = a.dense;
   a.stages.forEach((channels, i) => {
     counts[`stage ${i}`] = channels;
   });
   for (const [name, n] of Object.entries(counts)) {
-    if (!Number.isInteger(n) || n < 1) throw new UserError(`architecture: ${name} ${n} must be a whole number from 1`);
+    if (!Number.isInteger(n) || n < 1) refuse(`${name} ${n} must be a whole number from 1`);
   }
-  const widths = [3, ...a.stages, a.mid, a.code];
-  const largest = Math.max(
-    ...widths.map((n, i) => 16 * n * (widths[i + 1] ?? 1)),
-    codeLength({ ...a, dense: undefined }) * (a.dense ?? 1),
-  );
-  if (largest > 2 ** 26)
-    throw new UserError(`architecture: ${widths.join(", ")} channels make a layer of over 2^26 weights`);
+  if (a.upsampling !== undefined && !UPSAMPLINGS.includes(a.upsampling)) {
+    refuse(`upsampling "${a.upsampling}" must be one of ${UPSAMPLINGS.join(", ")}`);
+  }
+  if (a.sampled !== undefined && typeof a.sampled !== "boolean") refuse(`sampled ${a.sampled} must be true or false`);
+  const seen = inputSize(a);
+  if (!Number.isInteger(Math.log2(a.size / seen)) || seen > a.size) {
+    refuse(`input ${seen} must be the size, ${a.size}, divided by a power of two`);
+  }
   const sizes = mapSizes(a);
   if (sizes.slice(0, -2).some((n) => !Number.isInteger(n)) || sizes[sizes.length - 1] < 1) {
     const halvings = a.stages.length;
-    throw new UserError(
-      `architecture: ${a.size} pixels do not fit ${halvings} stages and the bottleneck: ` +
-        `the size must be a multiple of ${2 ** halvings} and at least ${7 * 2 ** halvings}`,
+    const [what, name] =
+      a.input === undefined ? [`${seen} pixels do`, "size"] : [`an input of ${seen} pixels does`, "input"];
+    refuse(
+      `${what} not fit ${halvings} stages and the bottleneck: ` +
+        `the ${name} must be a multiple of ${2 ** halvings} and at least ${7 * 2 ** halvings}`,
     );
+  }
+  // One decoder is like another.
+  for (const layer of layersOf(a, [SIDES[0]])) {
+    const weights = elements(weightShape(layer) ?? []);
+    if (weights > MAX_WEIGHTS) {
+      const { name, from, to } = layer;
+      refuse(`layer ${name}, ${from} to ${to} channels, has ${weights.toLocaleString("en")} weights, over 2^26`);
+    }
   }
 }
 
-/** Numbers in a code. */
-export const codeLength = (a: Architecture): number => a.dense ?? (mapSizes(a).at(-1) as number) ** 2 * a.code;
+/** Names that other parameters of a run, or of its export, begin with. */
+const TAKEN = ["encoder", "classifier", "up", "down"];
 
-/** The identities: a shared encoder serves both, each has a decoder. */
-export const SIDES = ["src", "dst"] as const;
-export type Side = (typeof SIDES)[number];
+/** @throws UserError unless there are two names or more, all different, which parameters can be called after */
+export function checkIdentities(identities: readonly string[]): void {
+  if (identities.length < 2) throw new UserError(`identities ${identities.join(", ")}: a swap needs at least 2`);
+  identities.forEach((name, i) => {
+    if (!/^[a-z0-9-]+$/.test(name)) throw new UserError(`identities: "${name}" is no name for one: use a-z, 0-9 and -`);
+    if (TAKEN.includes(name)) throw new UserError(`identities: "${name}" is the name of other layers: choose another`);
+    if (identities.indexOf(name) !== i) throw new UserError(`identities: "${name}" is named twice`);
+  });
+}
+
+/** A code as a normal distribution: its mean, and the logarithm of its variance. Both have the shape of a code. */
+export interface CodeDistribution {
+  readonly mean: Node;
+  readonly logVariance: Node;
+}
 
 /** A face-swap autoencoder: the layers and the numbers that they train. */
 export interface Autoencoder {
@@ -72,70 +98,75 @@ export interface Autoencoder {
   readonly parameters: Parameters;
   /** Pictures [N, S, S, 3] to the code: [N, dense] or [N, g, g, code]. The latent losses compare this. */
   readonly encode: Layer;
+  /** The same with the code's variance, where the architecture is `sampled`; the mean is the code. */
+  readonly encodeDistribution?: (x: Node) => CodeDistribution;
   /** The code to pictures [N, S, S, 3] in [0, 1], by the decoder of one identity. */
-  readonly decode: Record<Side, Layer>;
+  readonly decode: Record<string, Layer>;
 }
 
-const HIDDEN = { leakyRelu: 0.1 };
 const chain =
   (layers: readonly Layer[]): Layer =>
   (x: Node) =>
     layers.reduce((y, layer) => layer(y), x);
 
-/** Makes the layers with initial weights from the seed. @throws UserError */
-export function autoencoder(architecture: Architecture, seed: number): Autoencoder {
+/** Makes a layer of a list, and its parameters if it has any. */
+function build(layer: LayerDescription, parameters: Parameters, seed: number): Layer {
+  const { name, role, kind, kernel, stride, to, input, output, activation } = layer;
+  const initial = layer.initial === "icnr" ? { icnr: 2 } : layer.initial;
+  const options = { parameters, seed, name, activation, initial };
+  switch (kind) {
+    case "conv":
+      return convLayer(options, layer);
+    case "transposed":
+      return convTransposeLayer(options, layer);
+    case "dense": {
+      const [inputs, outputs] = weightShape(layer) as [number, number];
+      const apply = denseLayer(options, inputs, outputs);
+      // A code has no axes of pixels.
+      const shape = role === "widen" ? [output.height, output.width, to] : [outputs];
+      return (x) => reshape(apply(reshape(x, [x.shape[0], inputs])), [x.shape[0], ...shape]);
+    }
+    case "average":
+      return (x) => averagePool2d(x, kernel, stride);
+    case "shuffle":
+      return (x) => pixelShuffle(x, output.height / input.height);
+    case "resize":
+      return (x) => resizeNearest(x, output.height, output.width);
+    case "crop":
+      return (x) => slice(x, [0, 0, 0, 0], [x.shape[0], output.height, output.width, to]);
+  }
+}
+
+/**
+ * Makes the layers with initial weights from the seed, which are drawn when they are first needed.
+ * @param identities names of the decoders, at least 2, of a-z, 0-9 and -
+ * @throws UserError naming what is impossible in the architecture or the names
+ */
+export function autoencoder(
+  architecture: Architecture,
+  seed: number,
+  identities: readonly string[] = SIDES,
+): Autoencoder {
   checkArchitecture(architecture);
-  const { size, stages, mid, code, dense } = architecture;
+  checkIdentities(identities);
   const parameters = new Parameters();
-  const options = { parameters, seed };
+  // In the order of the list, which is that of the parameters: each draws from the stream of its own number.
+  const made = layersOf(architecture, identities).map((layer) => ({ ...layer, apply: build(layer, parameters, seed) }));
+  const of = (role: LayerDescription["role"], identity?: string) =>
+    made.filter((layer) => layer.role === role && layer.identity === identity).map(({ apply }) => apply);
 
-  const shrink = (from: number, to: number, padding: number): ConvShape => ({
-    from,
-    to,
-    kernel: 3,
-    stride: 2,
-    padding,
-  });
-  const widths = [3, ...stages];
-  const last = widths[widths.length - 1];
-  const encoder = [...stages.map((to, i) => shrink(widths[i], to, 1)), shrink(last, mid, 0), shrink(mid, code, 0)].map(
-    (shape, i, all) =>
-      // The code itself is linear.
-      convLayer({ ...options, name: `encoder.${i}`, activation: i === all.length - 1 ? "none" : HIDDEN }, shape),
-  );
-
-  const sizes = mapSizes(architecture);
-  const grid = sizes[sizes.length - 1];
-  const flat = grid * grid * code;
-  const down = dense ? denseLayer({ ...options, name: "encoder.down", activation: "none" }, flat, dense) : undefined;
-  const up = dense ? denseLayer({ ...options, name: "encoder.up", activation: HIDDEN }, dense, flat) : undefined;
-
-  const decoder = (side: Side): Layer => {
-    const middle = sizes[sizes.length - 2];
-    const halved = stages.length ? size / 2 ** stages.length : size;
-    // An output padding of 1 where the mirrored convolution dropped a row: 16 → 7 → 16.
-    const grow = (from: number, to: number, small: number, large: number): ConvShape => ({
-      ...{ from, to, kernel: 3, stride: 2, padding: 0 },
-      outputPadding: large - (2 * (small - 1) + 3),
-    });
-    const back = [...stages].reverse();
-    const double = (from: number, i: number): ConvShape => {
-      return { from, to: back[i + 1] ?? 3, kernel: 4, stride: 2, padding: 1 };
-    };
-    const shapes = [grow(code, mid, grid, middle), grow(mid, back[0] ?? 3, middle, halved), ...back.map(double)];
-    const layers = shapes.map((shape, i) =>
-      convTransposeLayer(
-        { ...options, name: `${side}.${i}`, activation: i === shapes.length - 1 ? "sigmoid" : HIDDEN },
-        shape,
-      ),
-    );
-    const widen: Layer = (z) => (up ? reshape(up(z), [z.shape[0], grid, grid, code]) : z);
-    return chain([widen, ...layers]);
+  const encoder = of("encoder");
+  const [head] = of("logVariance");
+  const trunk = chain(encoder.slice(0, -1));
+  const mean = encoder[encoder.length - 1];
+  const decode = identities.map((identity) => [identity, chain([...of("widen"), ...of("decoder", identity)])] as const);
+  return {
+    ...{ architecture, parameters, encode: chain(encoder), decode: Object.fromEntries(decode) },
+    ...(head && {
+      encodeDistribution(x: Node) {
+        const last = trunk(x);
+        return { mean: mean(last), logVariance: head(last) };
+      },
+    }),
   };
-
-  const encode: Layer = (x) => {
-    const z = chain(encoder)(x);
-    return down ? down(reshape(z, [z.shape[0], flat])) : z;
-  };
-  return { architecture, parameters, encode, decode: { src: decoder("src"), dst: decoder("dst") } };
 }

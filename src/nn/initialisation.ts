@@ -24,3 +24,15 @@ export const glorot = (shape: Shape, fanIn: number, fanOut: number, { seed, stre
   const limit = Math.sqrt(6 / (fanIn + fanOut));
   return uniform(elements(shape), { seed, step: 0, stream }).map((u) => (2 * u - 1) * limit);
 };
+
+/**
+ * Initialisation for a convolution whose channels are shuffled to pixels: the r² filters that make one channel of the
+ * larger picture start equal, so that it starts as one resized by nearest neighbours, without a pattern (Aitken et al.,
+ * "Checkerboard artifact free sub-pixel convolution", 2017).
+ * @param shape of the weights [kh, kw, in, C·r²], channels in the order of `pixelShuffle`
+ * @param drawn gives the numbers of a shape: those of [kh, kw, in, C] are repeated
+ */
+export const icnr = (shape: Shape, r: number, drawn: (shape: Shape) => Float32Array): Float32Array => {
+  const once = drawn([...shape.slice(0, -1), shape[shape.length - 1] / r ** 2]);
+  return Float32Array.from({ length: elements(shape) }, (_, i) => once[Math.floor(i / r ** 2)]);
+};

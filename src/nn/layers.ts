@@ -4,7 +4,8 @@ import { convTranspose2d } from "../engine/ops/convTranspose2d.js";
 import { dense } from "../engine/ops/dense.js";
 import type { Activation } from "../engine/ops/pointwise.js";
 import type { Parameters } from "../engine/parameters.js";
-import { he } from "./initialisation.js";
+import { elements, type Shape } from "../engine/shape.js";
+import { he, icnr } from "./initialisation.js";
 
 /** A layer with its parameters: a function from node to node. */
 export type Layer = (x: Node) => Node;
@@ -15,16 +16,26 @@ export interface LayerOptions {
   readonly name: string;
   readonly seed: number;
   readonly activation: Activation;
+  /** How the weights begin. Default: He's. */
+  readonly initial?: Initial;
 }
+
+/** He's deviation; zeros; or, for a convolution before `pixelShuffle(r)`, He's with r² equal filters a channel. */
+export type Initial = "he" | "zero" | { readonly icnr: number };
 
 const slope = (activation: Activation): number => (typeof activation === "object" ? activation.leakyRelu : 0);
 
-/** He weights for the layer's activation, from the stream of the parameter's own number, and zero biases. */
-function weightAndBias(o: LayerOptions, shape: readonly number[], fanIn: number, outputs: number): [Node, Node] {
+/** Weights for the layer's activation, from the stream of the parameter's own number, and zero biases. */
+function weightAndBias(o: LayerOptions, shape: Shape, fanIn: number, outputs: number): [Node, Node] {
   const draw = { seed: o.seed, stream: o.parameters.nodes.length };
   // A linear or sigmoid layer of a leaky network is initialised like its neighbours.
-  const drawn = () => he(shape, fanIn, draw, slope(o.activation) || 0.1);
-  const weight = o.parameters.create(`${o.name}.weight`, shape, drawn);
+  const drawn = (shape: Shape) => he(shape, fanIn, draw, slope(o.activation) || 0.1);
+  const { initial = "he" } = o;
+  const values = () => {
+    if (initial === "zero") return new Float32Array(elements(shape));
+    return initial === "he" ? drawn(shape) : icnr(shape, initial.icnr, drawn);
+  };
+  const weight = o.parameters.create(`${o.name}.weight`, shape, values);
   return [weight, o.parameters.create(`${o.name}.bias`, [outputs], new Float32Array(outputs))];
 }
 

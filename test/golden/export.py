@@ -23,8 +23,8 @@ from generate import SEED, nhwc, uniform, write
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 BATCH, PICTURES = 2, 100  # as in export.ts
-# Of the pictures every 11th number is stored: that comes past all rows, columns and channels.
-EVERY = 11
+# Of the pictures every 23rd number is stored: that comes past all rows, columns and channels.
+EVERY = 23
 
 
 # ---------------------------------------------------------------- the files
@@ -89,14 +89,17 @@ def run(content):
         f.write(content)
     tensors, metadata = read_safetensors("weights.safetensors")
     assert metadata["format"] == "pt"
-    model = scope["Autoencoder"](**json.loads(metadata["architecture"])).double()
+    others = {"encoder", "down", "up", "log_variance"}
+    identities = [name for name in dict.fromkeys(name.split(".")[0] for name in tensors) if name not in others]
+    model = scope["Autoencoder"](**json.loads(metadata["architecture"]), identities=identities).double()
     model.load_state_dict({k: v.double() for k, v in tensors.items()}, strict=True)
     size = model.size
     x = torch.tensor(uniform(BATCH * size * size * 3, PICTURES, 0), dtype=torch.float64)
     x = x.reshape(BATCH, size, size, 3).permute(0, 3, 1, 2)
     with torch.no_grad():
-        z = model.encode(x)
-        y = {side: model.decode(z, side) for side in ("src", "dst")}
+        z, log_variance = model.distribution(x)
+        assert torch.equal(z, model.encode(x))
+        y = {identity: model.decode(z, identity) for identity in identities}
     assert all(v.shape == x.shape for v in y.values())
 
     picture = (x[0].permute(1, 2, 0) * 255).round()
@@ -110,7 +113,9 @@ def run(content):
           f"{min(float(v.min()) for v in y.values()):.3g} … {max(float(v.max()) for v in y.values()):.3g}; "
           f"the example's pixels are off by {off:.4f} levels")
     assert off < 0.501  # half a level is rounding
-    return dict(code=nhwc(z) if z.dim() == 4 else z, **{side: nhwc(v).flatten()[::EVERY] for side, v in y.items()})
+    codes = dict(code=z) if log_variance is None else dict(code=z, logVariance=log_variance)
+    return dict({name: nhwc(v) if v.dim() == 4 else v for name, v in codes.items()},
+                **{identity: nhwc(v).flatten()[::EVERY] for identity, v in y.items()})
 
 
 def main():
@@ -120,7 +125,7 @@ def main():
     for name, content in files.items():
         with tempfile.TemporaryDirectory() as folder:
             os.chdir(folder)
-            networks[name] = dict(file=hashlib.sha256(content).hexdigest(), **run(content))
+            networks[name] = dict(file=hashlib.sha256(content).hexdigest(), results=run(content))
             os.chdir(ROOT)
     code = hashlib.sha256("".join(documented()).encode()).hexdigest()
     write("export.json", dict(document=code, seed=SEED, every=EVERY, networks=networks))

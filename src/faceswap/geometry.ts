@@ -1,0 +1,67 @@
+/** What a network is, and the extents of its maps. */
+
+/** How the decoders' maps grow. */
+export const UPSAMPLINGS = ["transposed", "sub-pixel", "resize"] as const;
+export type Upsampling = (typeof UPSAMPLINGS)[number];
+
+/**
+ * A stack that narrows a face to a code: stride-2 stages (3×3, padded), then two unpadded stride-2 convolutions (the
+ * bottleneck: 16 → 7 → 3, 32 → 15 → 7), then, if asked for, a dense pair through `dense` numbers. The decoders mirror
+ * it. `layersOf` lists the layers.
+ */
+export interface Architecture {
+  /** Width and height in pixels of a picture, as the data have it and the decoders draw it. */
+  readonly size: number;
+  /**
+   * Width and height that the encoder sees: it averages the picture down to this first. `size` divided by a power of
+   * two, by default 1; for each halving the decoders have one more doubling.
+   */
+  readonly input?: number;
+  /** Channels of each padded stage. */
+  readonly stages: readonly number[];
+  /** Channels between the two bottleneck convolutions. */
+  readonly mid: number;
+  /** Channels of the code. */
+  readonly code: number;
+  /** Numbers in a dense code between encoder and decoder. Without it the code is the grid. */
+  readonly dense?: number;
+  /**
+   * How the decoders' maps grow: by transposed convolutions (the default); by convolutions to more channels, which are
+   * shuffled to pixels (Shi et al., 2016), as initialised by Aitken et al. (2017); or by nearest neighbours before a
+   * convolution (Odena et al., "Deconvolution and checkerboard artifacts", 2016).
+   */
+  readonly upsampling?: Upsampling;
+  /** Whether the encoder has a second head beside the code's: the logarithm of the code's variance. */
+  readonly sampled?: boolean;
+}
+
+/** The identities of most runs: a shared encoder serves both, each has a decoder. */
+export const SIDES = ["src", "dst"] as const;
+export type Side = (typeof SIDES)[number];
+
+/** Width and height that the encoder's first convolution sees. */
+export const inputSize = ({ size, input }: Architecture): number => input ?? size;
+
+/** Extents of the maps: after each stage, between the bottleneck convolutions, and of the code. */
+export function mapSizes(a: Architecture): number[] {
+  const sizes = a.stages.map((_, i) => inputSize(a) / 2 ** (i + 1));
+  const halved = sizes.at(-1) ?? inputSize(a);
+  const middle = Math.floor((halved - 3) / 2) + 1;
+  return [...sizes, middle, Math.floor((middle - 3) / 2) + 1];
+}
+
+/** Numbers in a code. */
+export const codeLength = (a: Architecture): number => a.dense ?? (mapSizes(a).at(-1) as number) ** 2 * a.code;
+
+const LEAST_WIDTH = 8;
+
+/** Channels of the decoders' maps from the end of the bottleneck's mirror to the picture, which is left out. */
+export function decoderWidths(a: Architecture): number[] {
+  const first = a.stages[0] ?? a.mid;
+  const extra = Math.log2(a.size / inputSize(a));
+  // Beyond what the encoder sees: half as many with each doubling.
+  const narrower = Array.from({ length: extra }, (_, i) =>
+    Math.min(first, Math.max(LEAST_WIDTH, Math.floor(first / 2 ** (i + 1)))),
+  );
+  return [...a.stages].reverse().concat(narrower);
+}
