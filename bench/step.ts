@@ -1,5 +1,5 @@
 // Times one training step of a preset: `npm run bench:step -- [preset] [adapter]`.
-import { autoencoder } from "../src/faceswap/architecture.js";
+import { modelOf } from "../src/faceswap/model.js";
 import { presetNamed } from "../src/faceswap/presets.js";
 import { compileTraining } from "../src/faceswap/training.js";
 import { adapterLine, openGpu } from "../src/platform/node.js";
@@ -9,7 +9,7 @@ const preset = presetNamed(name);
 const gpu = await openGpu({ adapter });
 console.log(adapterLine(gpu));
 const begin = performance.now();
-const program = await compileTraining(gpu, autoencoder(preset.architecture, 0), preset);
+const program = await compileTraining(gpu, modelOf(preset), preset);
 await program.run();
 await program.settle();
 const compiled = performance.now() - begin;

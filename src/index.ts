@@ -7,7 +7,12 @@ export type { History } from "./engine/history.js";
 export { type ConvOptions, conv2d, type Padding } from "./engine/ops/conv2d.js";
 export { type ConvTransposeOptions, convTranspose2d } from "./engine/ops/convTranspose2d.js";
 export { dense } from "./engine/ops/dense.js";
+export { averagePool2d, type Filter2dOptions, filter2d } from "./engine/ops/filter2d.js";
+export { reverseGradient, stopGradient } from "./engine/ops/gradientFlow.js";
 export { constant, input } from "./engine/ops/leaf.js";
+export { logSoftmax } from "./engine/ops/logSoftmax.js";
+export { maxPool2d, type PoolOptions } from "./engine/ops/maxPool2d.js";
+export { pixelShuffle, pixelUnshuffle } from "./engine/ops/pixelShuffle.js";
 export {
   type Activation,
   abs,
@@ -28,13 +33,17 @@ export {
   sub,
   tanh,
 } from "./engine/ops/pointwise.js";
-export { random } from "./engine/ops/random.js";
+export { normal, random } from "./engine/ops/random.js";
 export { concat, slice, split } from "./engine/ops/region.js";
 export { reshape } from "./engine/ops/reshape.js";
+export { resizeNearest } from "./engine/ops/resize.js";
 export { mean, type ReduceOptions, sum, variance } from "./engine/ops/sum.js";
+export { transpose } from "./engine/ops/transpose.js";
+export { unitNormalise } from "./engine/ops/unitNormalise.js";
 export { Parameters } from "./engine/parameters.js";
 export { type CompileOptions, compile, type Program } from "./engine/program.js";
 export type { Shape } from "./engine/shape.js";
-export { glorot, he } from "./nn/initialisation.js";
-export { l1, mse } from "./nn/losses.js";
+export { glorot, he, icnr } from "./nn/initialisation.js";
+export { gradientDifference, l1, mse, type PixelWeights } from "./nn/losses.js";
 export { type AdamOptions, adam, gradientNorm, learningRate, type Schedule } from "./nn/optimisers.js";
+export { dssim, msSsim, ssim, ssimLoss } from "./nn/ssim.js";

@@ -1,14 +1,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { UserError } from "../engine/errors.js";
-import { type PairName, pairNamed } from "../faceswap/identities.js";
+import { type CastName, castNamed } from "../faceswap/identities.js";
 import { type Background, type PoseKind, poseKindNamed } from "../faceswap/poses.js";
 
 /** Beside the folders that `shibori avatars` fills: what they show, so that a run on them can be measured. */
 export const AVATARS_FILE = "avatars.json";
 
 export interface AvatarsFile {
-  pair: PairName;
+  pair: CastName;
   poses: PoseKind;
   background: Background;
   size: number;
@@ -17,17 +17,18 @@ export interface AvatarsFile {
 }
 
 /**
- * The description of two folders, if both were filled together by `shibori avatars`.
+ * The description of folders by identity, if they were filled together by `shibori avatars`.
  * @throws UserError if the description is damaged
  */
-export function describedAvatars(src: string, dst: string): AvatarsFile | undefined {
-  const parent = dirname(resolve(src));
+export function describedAvatars(folders: Readonly<Record<string, string>>): AvatarsFile | undefined {
+  const parent = dirname(resolve(Object.values(folders)[0]));
   const path = join(parent, AVATARS_FILE);
-  const named = resolve(src) === join(parent, "src") && resolve(dst) === join(parent, "dst");
+  const named = Object.entries(folders).every(([name, folder]) => resolve(folder) === join(parent, name));
   if (!named || !existsSync(path)) return undefined;
   try {
     const about = (JSON.parse(readFileSync(path, "utf8")) ?? {}) as AvatarsFile;
-    pairNamed(about.pair);
+    const missing = Object.keys(folders).find((name) => !Object.hasOwn(castNamed(about.pair), name));
+    if (missing) throw new UserError(`the avatars "${about.pair}" have no "${missing}"`);
     poseKindNamed(about.poses);
     return about;
   } catch (error) {

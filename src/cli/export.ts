@@ -60,9 +60,10 @@ function exportWeights({ run, out }: Options): void {
   checkOut(out);
   const { config, model, values, step } = openTrained(run);
   writeFileAtomic(out, encodeExport(model, values, { preset: config.preset, step }));
-  const { nodes, count } = model.parameters;
+  const tensors = torchTensors(model, values);
+  const count = tensors.reduce((sum, { data }) => sum + data.length, 0);
   console.log(
-    `exported step ${step}, ${nodes.length} tensors with ${count.toLocaleString("en-US")} numbers: ${out} ` +
+    `exported step ${step}, ${tensors.length} tensors with ${count.toLocaleString("en-US")} numbers: ${out} ` +
       "(docs/export.md has the PyTorch module that loads it)",
   );
 }

@@ -1,14 +1,26 @@
 import { UserError } from "../engine/errors.js";
 import type { Gpu } from "../engine/gpu.js";
-import type { Autoencoder, Side } from "../faceswap/architecture.js";
-import { drawHeldOut, firstOf, measureAvatars, measureFolders, toStack, Viewer } from "../faceswap/evaluation.js";
-import { countOf, gates, type Measures, medianPicture, type Stack } from "../faceswap/measures.js";
+import type { Autoencoder } from "../faceswap/architecture.js";
+import type { TrainingConfig } from "../faceswap/config.js";
+import {
+  type ByIdentity,
+  type Direction,
+  drawHeldOut,
+  firstOf,
+  measureAvatars,
+  measureFolders,
+  toStack,
+  Viewer,
+  withResponses,
+} from "../faceswap/evaluation.js";
+import { expressionGates, showsExpression } from "../faceswap/expression.js";
+import { countOf, type Gate, gates, type Measures, medianPicture, type Stack } from "../faceswap/measures.js";
 import type { PictureSet } from "../faceswap/pictures.js";
-import type { TrainingConfig } from "../faceswap/presets.js";
 import type { Shown } from "../report/sheets.js";
 import { loadFolder } from "../storage/images.js";
-import type { FinalLine, MeasureLine } from "../storage/metrics.js";
+import type { FinalLine, MeasureLine, Verdict } from "../storage/metrics.js";
 import { type AvatarsFile, describedAvatars } from "./avatarsFile.js";
+import { describe } from "./describe.js";
 import { previewSheet } from "./previews.js";
 
 /** Poses shown in a preview, and looked at in the midst of training. */
@@ -26,17 +38,17 @@ export interface Judge {
 
 /** Folders of pictures, loaded: what to train on, what to keep for judging. */
 export interface Faces {
-  readonly training: Record<Side, PictureSet>;
-  readonly heldOut: Record<Side, PictureSet>;
+  readonly training: ByIdentity<PictureSet>;
+  readonly heldOut: ByIdentity<PictureSet>;
   /** Set if the folders were filled by `shibori avatars`. */
   readonly about: AvatarsFile | undefined;
 }
 
-/** Loads both folders, names what it skips, and keeps every tenth picture (of ten or more) from training. */
-export function loadFaces(src: string, dst: string, size: number): Faces {
-  const sides = [src, dst].map((dir) => {
+/** Loads each identity's folder, names what it skips, and keeps every tenth picture (of ten or more) from training. */
+export function loadFaces(folders: ByIdentity<string>, size: number): Faces {
+  const loaded = Object.entries(folders).map(([name, dir]) => {
     const { pictures, count, skipped } = loadFolder(dir, size);
-    for (const { name, reason } of skipped) console.error(`skipped ${name}: ${reason}`);
+    for (const { name: file, reason } of skipped) console.error(`skipped ${file}: ${reason}`);
     const bytes = size * size * 3;
     const select = (keep: (i: number) => boolean): PictureSet => {
       const chosen = Array.from({ length: count }, (_, i) => i).filter(keep);
@@ -51,12 +63,12 @@ export function loadFaces(src: string, dst: string, size: number): Faces {
     const heldOut = select((i) => few || i % 10 === 9);
     const kept = few ? "too few to keep any for judging" : `${heldOut.count} of them kept for judging`;
     console.log(`${dir}: ${count} pictures, ${kept}`);
-    return { training, heldOut };
+    return { name, training, heldOut };
   });
   return {
-    training: { src: sides[0].training, dst: sides[1].training },
-    heldOut: { src: sides[0].heldOut, dst: sides[1].heldOut },
-    about: describedAvatars(src, dst),
+    training: Object.fromEntries(loaded.map(({ name, training }) => [name, training])),
+    heldOut: Object.fromEntries(loaded.map(({ name, heldOut }) => [name, heldOut])),
+    about: describedAvatars(folders),
   };
 }
 
@@ -72,30 +84,68 @@ export async function judgeOf(
 
 async function sheet(
   viewer: Viewer,
-  pictures: Record<Side, Stack>,
+  pictures: ByIdentity<Stack>,
   options: { title: string; shows: Shown },
 ): Promise<Uint8Array> {
-  return previewSheet(pictures, await viewer.view(pictures.src, pictures.dst), options);
+  return previewSheet(pictures, await viewer.view(pictures), options);
+}
+
+const passes = (m: Measures): boolean => gates(m).every(({ passed }) => passed);
+
+const failures = (found: readonly Gate[] = []): number => found.filter(({ passed }) => !passed).length;
+
+/**
+ * The direction that swaps worst: it fails most of the swap's gates; of several, most of expression's; of several, it has
+ * the largest error beside a constant picture's.
+ */
+function worstOf(directions: readonly Direction[]): Direction {
+  const isWorse = ({ measures: a }: Direction, { measures: b }: Direction): boolean => {
+    const swap = failures(gates(a)) - failures(gates(b));
+    const shown = failures(expressionGates(a)) - failures(expressionGates(b));
+    return (swap || shown || a.swapError / a.constantSwapError - b.swapError / b.constantSwapError) > 0;
+  };
+  return directions.reduce((worst, each) => (isWorse(each, worst) ? each : worst));
+}
+
+/** What a run's last line says of its directions. */
+export function verdictLine(directions: readonly Direction[], poses: number): Verdict {
+  const { from, to, measures } = worstOf(directions);
+  const passed = directions.every((each) => passes(each.measures));
+  const expression = expressionGates(measures);
+  const shows = directions.every((each) => showsExpression(each.measures));
+  return {
+    poses,
+    ...measures,
+    gates: gates(measures),
+    passed,
+    ...(expression && { expression, showsExpression: shows }),
+    ...(directions.length > 1 && {
+      pair: `${from} → ${to}`,
+      pairs: directions.map((each) => {
+        const { t, swapError, poseCorrelation } = each.measures;
+        return { from: each.from, to: each.to, t, swapError, poseCorrelation, passed: passes(each.measures) };
+      }),
+    }),
+  };
 }
 
 /** Avatars: the true swap is known. */
 async function avatarJudge(gpu: Gpu, viewer: Viewer, config: TrainingConfig): Promise<Judge> {
   const heldOut = await drawHeldOut(gpu, config);
-  const shown = { src: firstOf(heldOut.truth.src, SHOWN), dst: firstOf(heldOut.truth.dst, SHOWN) };
+  const shown = Object.fromEntries(config.identities.map((name) => [name, firstOf(heldOut.pictures[name], SHOWN)]));
   return {
     async glance() {
-      const m = await measureAvatars(viewer, heldOut, GLANCED);
-      return { t: m.t / m.tCeiling, line: { poses: GLANCED, ...m } };
+      const { measures } = worstOf(await measureAvatars(viewer, heldOut, GLANCED));
+      return { t: measures.t / measures.tCeiling, line: { poses: GLANCED, ...measures } };
     },
     async verdict() {
-      const m = await measureAvatars(viewer, heldOut);
-      const poses = countOf(heldOut.truth.dst);
-      const passed = gates(m).every((gate) => gate.passed);
-      return { text: describe(m, poses), line: { poses, ...m, gates: gates(m), passed } };
+      const directions = await withResponses(gpu, config, viewer, await measureAvatars(viewer, heldOut));
+      const line = verdictLine(directions, countOf(heldOut.pictures[config.identities[0]]));
+      return { text: describe(line), line };
     },
     preview: (step) =>
       sheet(viewer, shown, {
-        title: `step ${step}, held-out poses, pair ${config.pair}`,
+        title: `step ${step}, held-out poses, ${config.identities.length > 2 ? "avatars" : "pair"} ${config.pair}`,
         shows: { kind: "avatars", pair: config.pair, poses: config.poses },
       }),
   };
@@ -103,46 +153,28 @@ async function avatarJudge(gpu: Gpu, viewer: Viewer, config: TrainingConfig): Pr
 
 /** Pictures of which no true swap is known. */
 async function folderJudge(viewer: Viewer, { training, heldOut }: Faces): Promise<Judge> {
-  const median = { src: medianPicture(toStack(training.src)), dst: medianPicture(toStack(training.dst)) };
-  const count = Math.min(heldOut.src.count, heldOut.dst.count, 64);
+  const names = Object.keys(training);
+  const each = <T>(of: (name: string) => T) => Object.fromEntries(names.map((name) => [name, of(name)]));
+  const median = each((name) => medianPicture(toStack(training[name])));
+  const count = Math.min(64, ...names.map((name) => heldOut[name].count));
   if (count < 1) throw new UserError("no pictures are left to judge by");
-  const held = { src: firstOf(toStack(heldOut.src), count), dst: firstOf(toStack(heldOut.dst), count) };
-  const shown = { src: firstOf(held.src, SHOWN), dst: firstOf(held.dst, SHOWN) };
+  const held = each((name) => firstOf(toStack(heldOut[name]), count));
+  const shown = each((name) => firstOf(held[name], SHOWN));
   return {
     async glance() {
       return { t: undefined, line: await measureFolders(viewer, held, median) };
     },
     async verdict() {
       const m = await measureFolders(viewer, held, median);
+      const grid = Number.isNaN(m.gridEnergy)
+        ? "No region of the pictures is flat enough for a measure of grid energy."
+        : `Grid energy of the reconstructions: ${m.gridEnergy.toFixed(2)}/255.`;
       const text =
         `reconstruction L1 ${m.reconstruction.toFixed(4)} on ${count} pictures of each (constant median picture ` +
-        `${m.constantReconstruction.toFixed(4)}).\nWhether it swaps cannot be measured without a known true swap: look at the previews.`;
+        `${m.constantReconstruction.toFixed(4)}).\n${grid}\nWhether it swaps cannot be measured without a known true swap: look at the previews.`;
       return { text, line: m };
     },
     preview: (step) =>
       sheet(viewer, shown, { title: `step ${step}, pictures kept from training`, shows: { kind: "folders" } }),
   };
-}
-
-/** The measures as a table, and the verdict. */
-export function describe(m: Measures, poses: number): string {
-  const row = (name: string, value: number, ceiling: number | undefined, constant: number) =>
-    `  ${name.padEnd(28)} ${value.toFixed(4).padStart(8)} ${(ceiling?.toFixed(4) ?? "").padStart(10)} ${constant.toFixed(4).padStart(10)}`;
-  const failed = gates(m).filter((gate) => !gate.passed);
-  const gateText = gates(m).map(
-    ({ name, value, rule, passed }) => `  ${passed ? "passes" : "FAILS "}  ${name}: ${value.toFixed(2)} (${rule})`,
-  );
-  return [
-    `${`on ${poses} held-out poses`.padEnd(30)} ${"measured".padStart(8)} ${"ceiling".padStart(10)} ${"constant".padStart(10)}`,
-    row("reconstruction L1", m.reconstruction, undefined, m.constantReconstruction),
-    row("t (0 src … 1 dst)", m.t, m.tCeiling, m.constantT),
-    row("swap error L1", m.swapError, m.swapErrorCeiling, m.constantSwapError),
-    row("leak error L1 (from src)", m.leakError, m.leakErrorCeiling, m.constantLeakError),
-    row("pose correlation", m.poseCorrelation, m.poseCorrelationCeiling, 0),
-    row("eyes: error / constant's", m.eyes, m.eyesCeiling, 1),
-    row("mouth: error / constant's", m.mouth, m.mouthCeiling, 1),
-    `reconstruction is ${(m.reconstruction / m.constantReconstruction).toFixed(2)} of the constant median picture's error`,
-    ...gateText,
-    failed.length ? `The swap FAILS: ${failed.map((gate) => gate.name).join(", ")}.` : "The swap passes.",
-  ].join("\n");
 }

@@ -5,6 +5,7 @@ import { avatarsCommand } from "./avatars.js";
 import { compareCommand } from "./compare.js";
 import { doctorCommand } from "./doctor.js";
 import { exportCommand } from "./export.js";
+import { inspectCommand } from "./inspect.js";
 import { swapCommand } from "./swap.js";
 import { trainCommand } from "./train.js";
 
@@ -14,6 +15,7 @@ const program = new Command("shibori")
   .showHelpAfterError("(add --help for the options)");
 for (const command of [
   trainCommand(),
+  inspectCommand(),
   swapCommand(),
   compareCommand(),
   exportCommand(),
@@ -25,6 +27,7 @@ for (const command of [
 program.addHelpText(
   "after",
   "\nExamples:\n  shibori doctor\n  shibori train --preset avatar-64 --out runs/demo" +
+    "\n  shibori inspect --preset article-512-naive" +
     "\n  shibori swap --run runs/demo --from src --to dst face.png -o swapped.png" +
     "\n  shibori compare runs/demo runs/trap -o compared.html" +
     "\n  shibori export --run runs/demo -o weights.safetensors" +

@@ -38,14 +38,15 @@ export class Progress {
     this.#bar.start(steps, from, { figures: "" });
   }
 
-  report({ step, loss, src, dst, latent }: StepLine): void {
+  report(line: StepLine): void {
+    const { step, loss, latent } = line;
     const seconds = (performance.now() - this.#begin) / 1e3;
     const perStep = seconds / (step - this.from);
     const rate = this.pictures / perStep;
     const figures = [
       `loss ${decimal(loss, 4)}`,
-      `L1 ${decimal(src, 3)} ${decimal(dst, 3)}`,
-      `latent ${decimal(latent, 4)}`,
+      ...this.#pictureLoss(line),
+      ...(latent === undefined ? [] : [`latent ${decimal(latent, 4)}`]),
       `t ${this.t === undefined ? "–" : `${Math.round(100 * this.t)}%`}`,
       `${rate.toFixed(0)} pictures/s`,
       `${clock(perStep * (this.steps - step))} left`,
@@ -55,6 +56,15 @@ export class Progress {
       this.#printed = seconds;
       console.log(`step ${String(step).padStart(String(this.steps).length)}/${this.steps}  ${figures}`);
     }
+  }
+
+  /** The first loss of pictures that is logged, of each identity: "L1 .061 .055". */
+  #pictureLoss(line: StepLine): string[] {
+    const first = Object.keys(line).find((name) => name.includes("."));
+    if (!first) return [];
+    const [slot] = first.split(".");
+    const values = Object.keys(line).filter((name) => name.startsWith(`${slot}.`));
+    return [`${slot === "l1" ? "L1" : slot} ${values.map((name) => decimal(line[name], 3)).join(" ")}`];
   }
 
   /** Says something without disturbing the bar. */

@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import { UserError } from "../engine/errors.js";
-import { autoencoder } from "../faceswap/architecture.js";
+import { modelOf } from "../faceswap/model.js";
 import { compileTraining } from "../faceswap/training.js";
 import { writeReport } from "../report/report.js";
 import type { RunConfig } from "../storage/runConfig.js";
 import { RUN_FILES, RunFolder } from "../storage/runFolder.js";
 import { Board } from "./board.js";
 import { judgeOf } from "./judge.js";
+import { networksAgain } from "./lpipsFiles.js";
 import { adapterOf, differences, machineOf, sameAdapter } from "./machine.js";
 import { networkLine } from "./network.js";
 import { facesAgain } from "./runData.js";
@@ -22,7 +23,7 @@ export async function resumeRun(path: string, options: TrainOptions): Promise<vo
   const begun = folder.readConfig();
   const { final } = folder.readMetrics();
   folder.readTimes(); // whatever is damaged is refused before anything is changed
-  const model = autoencoder(begun.architecture, begun.seed);
+  const model = modelOf(begun);
   const found = folder.readCheckpoint(begun, shapesOf(model), ["values", "m", "v"]);
   for (const line of found?.damaged ?? []) console.error(`${line}; using ${found?.name} instead`);
   if (!found && folder.previews().length > 1) {
@@ -39,6 +40,7 @@ export async function resumeRun(path: string, options: TrainOptions): Promise<vo
     return;
   }
   const faces = facesAgain(begun, options);
+  const networks = networksAgain(begun, options);
 
   const gpu = await openAdapter(options.adapter);
   const begin = performance.now();
@@ -47,7 +49,7 @@ export async function resumeRun(path: string, options: TrainOptions): Promise<vo
   const last = earlier.at(-1) ?? begun;
   // The styles that this adapter chose once are what gives the same bits again.
   const kernels = sameAdapter(last.adapter, adapterOf(gpu)) ? last.kernels.styles : {};
-  const program = await compileTraining(gpu, model, begun, faces?.training, { kernels });
+  const program = await compileTraining(gpu, model, begun, faces?.training, { networks, kernels });
   const machine = machineOf(gpu, program, kernels);
   for (const [state, values] of found?.checkpoint.states ?? []) {
     for (const [name, data] of values) model.parameters.write(gpu, name, data, state);
@@ -68,6 +70,6 @@ export async function resumeRun(path: string, options: TrainOptions): Promise<vo
   console.log(networkLine(config, (performance.now() - begin) / 1e3));
   const from = found ? `, from ${folder.file(found.name)}` : ": there is no checkpoint yet";
   console.log(`going on after step ${step} of ${config.steps}${from}`);
-  const replay = () => compileTraining(gpu, model, config, faces?.training, { keepAll: true, kernels });
+  const replay = () => compileTraining(gpu, model, config, faces?.training, { networks, keepAll: true, kernels });
   await new Session({ gpu, folder, config, model, program, judge, replay, tensorboard, signals }).run();
 }

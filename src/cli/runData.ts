@@ -1,44 +1,55 @@
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import { UserError } from "../engine/errors.js";
-import { SIDES } from "../faceswap/architecture.js";
-import { packIdentity, pairNamed } from "../faceswap/identities.js";
-import type { TrainingConfig } from "../faceswap/presets.js";
+import type { TrainingConfig } from "../faceswap/config.js";
+import { castNamed, packIdentity } from "../faceswap/identities.js";
 import type { DataSource, RunConfig } from "../storage/runConfig.js";
 import { type Faces, loadFaces } from "./judge.js";
 
-/** Two folders of pictures, if the command line names them. */
-export interface Folders {
+/** Folders of pictures, if the command line names them. */
+export interface FolderOptions {
   readonly src?: string;
   readonly dst?: string;
+  readonly identity?: Readonly<Record<string, string>>;
+}
+
+/** Each identity's folder. */
+export type Folders = Readonly<Record<string, string>>;
+
+/** @throws UserError if an identity has two folders */
+export function foldersOf({ src, dst, identity = {} }: FolderOptions): Folders | undefined {
+  if (src === undefined || dst === undefined) return undefined;
+  const again = ["src", "dst"].find((name) => Object.hasOwn(identity, name));
+  if (again) throw new UserError(`--identity ${again}=…: the folder of "${again}" is given by --${again}`);
+  return { src, dst, ...identity };
 }
 
 /** What a run is trained on, for its config.json. */
-export function sourceOf(config: TrainingConfig, faces: Faces | undefined, { src, dst }: Folders): DataSource {
+export function sourceOf(config: TrainingConfig, faces: Faces | undefined, folders: Folders | undefined): DataSource {
   const fingerprint = fingerprintOf(config, faces);
-  if (!faces || src === undefined || dst === undefined) return { kind: "avatars", fingerprint };
+  if (!faces || !folders) return { kind: "avatars", fingerprint };
+  const total = (sets: Faces["training"]) => Object.values(sets).reduce((sum, { count }) => sum + count, 0);
   return {
     kind: "folders",
-    ...{ src: resolve(src), dst: resolve(dst) },
-    training: faces.training.src.count + faces.training.dst.count,
-    heldOut: faces.heldOut.src.count + faces.heldOut.dst.count,
+    folders: Object.fromEntries(Object.entries(folders).map(([name, path]) => [name, resolve(path)])),
+    ...{ training: total(faces.training), heldOut: total(faces.heldOut) },
     trueSwap: faces.about !== undefined,
     fingerprint,
   };
 }
 
 /** SHA-256 of all pictures as the network sees them, or of the numbers that describe the avatars. */
-function fingerprintOf({ pair }: TrainingConfig, faces: Faces | undefined): string {
+function fingerprintOf({ pair, identities }: TrainingConfig, faces: Faces | undefined): string {
   const hash = createHash("sha256");
-  for (const side of SIDES) {
-    if (faces) hash.update(faces.training[side].pictures).update(faces.heldOut[side].pictures);
-    else hash.update(new Uint8Array(packIdentity(pairNamed(pair)[side]).buffer));
+  for (const name of identities) {
+    if (faces) hash.update(faces.training[name].pictures).update(faces.heldOut[name].pictures);
+    else hash.update(new Uint8Array(packIdentity(castNamed(pair)[name]).buffer));
   }
   return hash.digest("hex");
 }
 
 /** The pictures of a run, where they were or where the options say; they must be the same. */
-export function facesAgain(config: RunConfig, options: Folders): Faces | undefined {
+export function facesAgain(config: RunConfig, options: FolderOptions): Faces | undefined {
   const { data } = config;
   if (data.kind === "avatars") {
     if (options.src !== undefined) throw new UserError("the run is trained on avatars: --src and --dst do not fit it");
@@ -49,17 +60,18 @@ export function facesAgain(config: RunConfig, options: Folders): Faces | undefin
     }
     return undefined;
   }
-  const { src = data.src, dst = data.dst } = options;
+  const folders = { ...data.folders, ...foldersOf(options) };
   let faces: Faces;
   try {
-    faces = loadFaces(src, dst, config.architecture.size);
+    faces = loadFaces(folders, config.architecture.size);
   } catch (error) {
     if (!(error instanceof UserError) || options.src !== undefined) throw error;
     throw new UserError(`${error.message}; if the pictures were moved, give --src and --dst`);
   }
   if (fingerprintOf(config, faces) !== data.fingerprint) {
+    const where = Object.values(folders).join(" and ");
     throw new UserError(
-      `the pictures in ${src} and ${dst} are not those that the run began with: bring them back (moved ones: --src, --dst), or train anew`,
+      `the pictures in ${where} are not those that the run began with: bring them back (moved ones: --src, --dst), or train anew`,
     );
   }
   const told = (known: { pair: string; poses: string } | undefined) =>

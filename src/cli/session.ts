@@ -58,7 +58,7 @@ export class Session {
     this.#before = folder.readTimes().at(-1)?.seconds ?? 0;
     folder.appendTime({ step: program.steps, seconds: this.#before, at: new Date().toISOString() });
     this.#board = tensorboard ? new Board(folder) : undefined;
-    this.#progress = new Progress(config.steps, program.steps, config.batch * 2);
+    this.#progress = new Progress(config.steps, program.steps, config.batch * config.identities.length);
     parts.signals.onFirst = () => this.#progress.say("stopping after this step: saving a checkpoint …");
     process.once("exit", () => this.#progress.stop()); // also a second signal leaves the terminal as it was
   }

@@ -1,10 +1,9 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { UserError } from "../engine/errors.js";
 import { input } from "../engine/ops/leaf.js";
 import { compile } from "../engine/program.js";
-import { SIDES, type Side } from "../faceswap/architecture.js";
 import { adapterLine, openGpu } from "../platform/node.js";
 import { checkFilePath, checkFolderPath, ensureDir, fileError, writeFileAtomic } from "../storage/files.js";
 import { cropAndResize, decodePng, encodePng } from "../storage/images.js";
@@ -14,20 +13,19 @@ import { openTrained } from "./trained.js";
 
 interface Options {
   run: string;
-  from: Side;
-  to: Side;
+  from: string;
+  to: string;
   out: string;
   adapter?: string;
 }
 
 export function swapCommand(): Command {
-  const side = (flag: string, what: string) => new Option(flag, what).choices(SIDES).makeOptionMandatory();
   return new Command("swap")
     .description("Swaps PNGs with a trained run: encodes faces of one identity, decodes them as the other.")
     .argument("<in...>", "PNG files, or folders of them (centre-cropped and resized to the network's size)")
     .requiredOption("--run <dir>", "folder of the run")
-    .addOption(side("--from <side>", "who the pictures show"))
-    .addOption(side("--to <side>", "whose decoder draws them"))
+    .requiredOption("--from <name>", "who the pictures show: src or dst, unless the run has others")
+    .requiredOption("--to <name>", "whose decoder draws them")
     .requiredOption("-o, --out <path>", "a file for one picture (FILE.png), else a folder")
     .addOption(adapterOption())
     .addHelpText(
@@ -50,7 +48,12 @@ function filesOf(paths: readonly string[]): string[] {
 }
 
 async function swap(paths: string[], { run, from, to, out, adapter }: Options): Promise<void> {
-  const { model, values } = openTrained(run);
+  const { model, values, config } = openTrained(run);
+  for (const [flag, name] of Object.entries({ from, to })) {
+    if (!config.identities.includes(name)) {
+      throw new UserError(`--${flag} ${name}: the run's identities are ${config.identities.join(", ")}`);
+    }
+  }
   const files = filesOf(paths);
   const single = /\.png$/i.test(out);
   if (single && files.length > 1)

@@ -1,6 +1,7 @@
 import { UserError } from "../engine/errors.js";
 import type { Shape } from "../engine/shape.js";
-import { type Autoencoder, autoencoder } from "../faceswap/architecture.js";
+import type { Autoencoder } from "../faceswap/architecture.js";
+import { modelOf } from "../faceswap/model.js";
 import type { RunConfig } from "../storage/runConfig.js";
 import { RunFolder } from "../storage/runFolder.js";
 
@@ -25,7 +26,7 @@ export interface Trained {
 export function openTrained(path: string): Trained {
   const folder = RunFolder.open(path);
   const config = folder.readConfig();
-  const model = autoencoder(config.architecture, config.seed);
+  const model = modelOf(config);
   const found = folder.readCheckpoint(config, shapesOf(model), ["values"]);
   if (!found) throw new UserError(`${path} has no checkpoint yet: the run has not got to its first one`);
   for (const line of found.damaged) console.error(`${line}; using ${found.name} instead`);

@@ -7,9 +7,12 @@ import { random } from "../engine/ops/random.js";
 import { IDENTITY_FLOATS, type Identity, packIdentity } from "./identities.js";
 import { type Background, POSE_COUNT, type PoseKind, poseTransform } from "./poses.js";
 
-/** What is drawn: the picture, or a mask of its eyes and brows, or of its mouth. */
-export type Layer = "picture" | "eyes" | "mouth";
-const LAYERS = { picture: 0, eyes: 1, mouth: 2 };
+/**
+ * What is drawn: the picture, or a mask of its eyes and brows, of its mouth, or of all of them with a margin ("features":
+ * areas 1.3 times as large, for weighing a loss).
+ */
+export type Layer = "picture" | "eyes" | "mouth" | "features";
+const LAYERS = { picture: 0, eyes: 1, mouth: 2, features: 3 };
 
 interface AvatarAttrs {
   readonly size: number;

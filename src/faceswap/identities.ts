@@ -226,10 +226,43 @@ export const PAIRS: Readonly<Record<PairName, Pair>> = {
   shape: { src: SRC, dst: DST_SHAPE, description: "another shape, glasses and a beard in the same colours" },
 };
 
-/** The pair of that name. Throws a `UserError` that lists the names if there is none. */
-export function pairNamed(name: string): Pair {
-  if (!Object.hasOwn(PAIRS, name)) {
-    throw new UserError(`there is no avatar pair "${name}"; choose one of ${Object.keys(PAIRS).join(", ")}`);
+/** A third face for casts of more than two: a narrower head and longer, redder hair. */
+export const THIRD: Identity = {
+  ...SRC,
+  hair: [0.7, 0.3, 0.16],
+  iris: [0.3, 0.42, 0.62],
+  shirt: [0.3, 0.48, 0.5],
+  faceWidth: 0.43,
+  faceHeight: 0.66,
+  jaw: 2.5,
+  hairLength: 0.35,
+  hairVolume: 0.14,
+  fringe: 0.55,
+  parting: -0.3,
+  eyeSpacing: 0.185,
+  eyeWidth: 0.105,
+  browRise: 0.145,
+  browThickness: 0.024,
+  mouthWidth: 0.15,
+};
+
+/** The identities of a run by name, in their order. */
+export type Cast = Readonly<Record<string, Identity>>;
+
+/** More than two people, each of whom can be swapped with each. */
+const GROUPS = { trio: { src: SRC, dst: DST_MILD, third: THIRD } } as const satisfies Record<string, Cast>;
+
+export type CastName = PairName | keyof typeof GROUPS;
+
+/** Pairs first, then larger casts. */
+export const CAST_NAMES = [...Object.keys(PAIRS), ...Object.keys(GROUPS)] as readonly CastName[];
+
+/** The identities of that name. @throws UserError that lists the names if there are none */
+export function castNamed(name: string): Cast {
+  if (Object.hasOwn(PAIRS, name)) {
+    const { src, dst } = PAIRS[name as PairName];
+    return { src, dst };
   }
-  return PAIRS[name as PairName];
+  if (Object.hasOwn(GROUPS, name)) return GROUPS[name as keyof typeof GROUPS];
+  throw new UserError(`there are no avatars "${name}"; choose one of ${CAST_NAMES.join(", ")}`);
 }

@@ -1,3 +1,6 @@
+import { gridEnergy } from "./gridEnergy.js";
+import type { Responses } from "./responses.js";
+
 /** Pictures one after the other, each of `length` numbers: width · height · channels. */
 export interface Stack {
   readonly data: Float32Array;
@@ -111,8 +114,11 @@ export interface Outputs {
   readonly swap: Stack;
 }
 
-/** Figures of a network on held-out poses. "Ceiling" is the same figure of dst's own reconstruction. Differences are L1. */
-export interface Measures {
+/**
+ * Figures of a network on held-out poses. "Ceiling" is the same figure of dst's own reconstruction. Differences are L1.
+ * Responses (see responses.ts) are only measured at the end.
+ */
+export interface Measures extends Partial<Responses> {
   reconstruction: number;
   /** Of the two constant median pictures. */
   constantReconstruction: number;
@@ -135,6 +141,9 @@ export interface Measures {
   eyesCeiling: number;
   mouth: number;
   mouthCeiling: number;
+  /** Amplitude in 1/255 of what repeats every 4 pixels in the swap's error on flat regions; NaN if none is flat. */
+  gridEnergy: number;
+  gridEnergyCeiling: number;
 }
 
 /** Everything at once. `median` holds the constant pictures: each pixel's median over pictures of one identity. */
@@ -164,6 +173,8 @@ export function measure(truth: Truth, made: Outputs, median: { src: Float32Array
     eyesCeiling: region(made.dstReconstruction, truth.eyes),
     mouth: region(made.swap, truth.mouth),
     mouthCeiling: region(made.dstReconstruction, truth.mouth),
+    gridEnergy: gridEnergy(made.swap, truth.dst),
+    gridEnergyCeiling: gridEnergy(made.dstReconstruction, truth.dst),
   };
 }
 

@@ -2,70 +2,124 @@ import { gradients } from "../engine/autograd.js";
 import { UserError } from "../engine/errors.js";
 import type { Gpu } from "../engine/gpu.js";
 import type { Node } from "../engine/graph.js";
-import { scale } from "../engine/ops/pointwise.js";
+import { constant } from "../engine/ops/leaf.js";
+import { add, scale } from "../engine/ops/pointwise.js";
 import { concat, split } from "../engine/ops/region.js";
 import { sum } from "../engine/ops/sum.js";
 import { type CompileOptions, compile, type Program } from "../engine/program.js";
-import { l1 } from "../nn/losses.js";
 import { adam, learningRate } from "../nn/optimisers.js";
-import type { Autoencoder, Side } from "./architecture.js";
-import { avatars } from "./avatars.js";
-import { pairNamed } from "./identities.js";
-import { latentStatistics } from "./losses.js";
+import { drawAvatars, poses } from "./avatars.js";
+import { ramp } from "./code/adversary.js";
+import { sampleCode } from "./code/vib.js";
+import { checkCast, type TrainingConfig } from "./config.js";
+import { castNamed } from "./identities.js";
+import { isPictureLoss, type PictureLoss, slotsOf } from "./lossSlots.js";
+import type { Model } from "./model.js";
 import { type PictureSet, pickPictures } from "./pictures.js";
-import type { TrainingConfig } from "./presets.js";
+import { codeLoss, type LossNetworks, lossNetworks, pictureLoss } from "./slotLosses.js";
 
-/** Where training pictures come from: avatars drawn anew every step, or sets of pictures. */
-export type TrainingData = "avatars" | Record<Side, PictureSet>;
+/** Where training pictures come from: avatars drawn anew every step, or sets of pictures by identity. */
+export type TrainingData = "avatars" | Readonly<Record<string, PictureSet>>;
 
-/** A batch of one identity, other pictures every step: [batch, size, size, 3]. */
-function batchOf(side: Side, config: TrainingConfig, data: TrainingData): Node {
-  const { batch, architecture, pair, poses } = config;
-  if (data !== "avatars") {
-    const { size } = data[side];
-    // A fully convolutional network would take them, with another code.
-    if (size !== architecture.size) {
-      throw new UserError(`pictures of ${side}: ${size} pixels do not fit a network for ${architecture.size} pixels`);
-    }
-    return pickPictures(data[side], { batch });
-  }
-  return avatars(pairNamed(pair)[side], { batch, size: architecture.size, poses });
+/** Pictures of one identity [batch, size, size, 3], and how much each pixel weighs [batch, size, size, 1]. */
+interface Batch {
+  readonly pictures: Node;
+  readonly weights?: Node;
 }
 
-/** The formulas of the losses that a training step logs, by name: only losses of one formula can be compared. */
-export function lossFormulas({ latentWeight, latentStatistics }: TrainingConfig): Record<string, string> {
-  const latent = `statistical latent L2 per ${latentStatistics}`;
-  return {
-    loss: `L1 of src + L1 of dst + ${latentWeight} · ${latent}`,
-    src: "L1 of src's reconstruction",
-    dst: "L1 of dst's reconstruction",
-    latent,
-  };
+/** A batch of one identity, other pictures every step. */
+function batchOf(identity: string, config: TrainingConfig, data: TrainingData): Batch {
+  const { batch, architecture, pair, poses: kind, regionWeight } = config;
+  if (data !== "avatars") {
+    const { size } = data[identity];
+    // A fully convolutional network would take them, with another code.
+    if (size !== architecture.size) {
+      throw new UserError(
+        `pictures of ${identity}: ${size} pixels do not fit a network for ${architecture.size} pixels`,
+      );
+    }
+    if (regionWeight) {
+      throw new UserError(
+        `regionWeight ${regionWeight}: where eyes and mouth are is known of avatars only; set it to 0 (--set regionWeight=0)`,
+      );
+    }
+    return { pictures: pickPictures(data[identity], { batch }) };
+  }
+  const who = castNamed(pair)[identity];
+  const drawn = poses(kind, { batch });
+  const pictures = drawAvatars(who, drawn, architecture.size);
+  if (!regionWeight) return { pictures };
+  const mask = drawAvatars(who, drawn, architecture.size, "features");
+  return { pictures, weights: add(scale(mask, regionWeight), constant([1], [])) };
 }
 
 /**
- * The whole training step as a program: data, forward, backward, update. Its outputs are the scalars `loss`, `src` and
- * `dst` (L1 of each identity's reconstruction), `latent` (the statistical latent L2, unweighted) and `rate`.
+ * The graph of a training step, to be traced: data, forward, backward, update. Its outputs are the scalars `loss` (what
+ * training makes smaller), `rate`, and every loss of the configuration by name, unweighted: "l1.src" for a loss of
+ * pictures, "latent" for one of codes.
+ * @param networks that losses look through; without them only shapes, work and memory mean something
  * @throws UserError if the pictures have another size than the network
  */
-export function compileTraining(
-  gpu: Gpu,
-  model: Autoencoder,
+export function trainingGraph(
+  model: Model,
   config: TrainingConfig,
   data: TrainingData = "avatars",
-  options: CompileOptions = {},
-): Promise<Program> {
-  const { steps, rate, seed, latentWeight } = config;
-  const build = () => {
-    const pictures = { src: batchOf("src", config, data), dst: batchOf("dst", config, data) };
-    const [zs, zd] = split(model.encode(concat([pictures.src, pictures.dst])));
-    const src = l1(model.decode.src(zs), pictures.src);
-    const dst = l1(model.decode.dst(zd), pictures.dst);
-    const latent = latentStatistics(zs, zd, config.latentStatistics);
-    const loss = sum([src, dst, scale(latent, latentWeight)]);
-    const lr = learningRate({ rate, warmup: 50, decay: { shape: "linear", steps, from: 0.7, floor: 0.05 } });
-    const update = adam(model.parameters, gradients(loss, model.parameters), { rate: lr, loss });
-    return { loss, src, dst, latent, rate: lr, update };
+  networks: LossNetworks = lossNetworks(config.lossWeights),
+): Record<string, Node> {
+  const { steps, rate, identities, lossWeights } = config;
+  if (data === "avatars") checkCast(config);
+  const batches = identities.map((identity) => batchOf(identity, config, data));
+  const together = concat(batches.map(({ pictures }) => pictures));
+  const { mean, logVariance } = model.encodeDistribution
+    ? model.encodeDistribution(together)
+    : { mean: model.encode(together), logVariance: undefined };
+  const apart = (z: Node): Node[] => split(z, identities.length);
+  const codes = apart(mean);
+  const shown = logVariance ? apart(sampleCode(mean, logVariance)) : codes;
+  const drawn = identities.map((identity, i) => model.decode[identity](shown[i]));
+
+  const losses: Record<string, Node> = {};
+  const terms: Node[] = [];
+  const weigh = (value: Node, weight: number) => {
+    if (weight) terms.push(weight === 1 ? value : scale(value, weight));
   };
-  return compile(gpu, build, { seed, ...options });
+  const ofPicture = (name: PictureLoss, i: number) =>
+    pictureLoss(name, drawn[i], batches[i].pictures, networks, batches[i].weights);
+  const swapped = () => {
+    const ways = identities
+      .flatMap((_, from) => identities.map((to, i) => ({ from, to, i })))
+      .filter((w) => w.from !== w.i);
+    const again = model.encode(concat(ways.map(({ from, to }) => model.decode[to](shown[from]))));
+    return { codes: concat(ways.map(({ from }) => codes[from])), again };
+  };
+  for (const name of slotsOf(lossWeights)) {
+    const weight = lossWeights[name] as number;
+    if (isPictureLoss(name)) {
+      identities.forEach((identity, i) => {
+        losses[`${name}.${identity}`] = ofPicture(name, i);
+        weigh(losses[`${name}.${identity}`], weight);
+      });
+    } else {
+      const reversal = () => ramp({ steps });
+      const { classifier } = model;
+      const of = { codes, mean, logVariance, classifier, reversal, swapped, statistics: config.latentStatistics };
+      losses[name] = codeLoss(name, of);
+      weigh(losses[name], weight);
+    }
+  }
+  const loss = sum(terms);
+  const lr = learningRate({ rate, warmup: 50, decay: { shape: "linear", steps, from: 0.7, floor: 0.05 } });
+  const update = adam(model.parameters, gradients(loss, model.parameters), { rate: lr, loss });
+  return { loss, ...losses, rate: lr, update };
+}
+
+/** A training step as a program. @throws UserError, ShapeError, GpuError; see `trainingGraph` */
+export function compileTraining(
+  gpu: Gpu,
+  model: Model,
+  config: TrainingConfig,
+  data: TrainingData = "avatars",
+  { networks, ...options }: CompileOptions & { networks?: LossNetworks } = {},
+): Promise<Program> {
+  return compile(gpu, () => trainingGraph(model, config, data, networks), { seed: config.seed, ...options });
 }

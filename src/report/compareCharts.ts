@@ -1,9 +1,10 @@
 /** The curves of several runs, over each other. */
+import { isPictureLoss, LOSS_NAMES } from "../faceswap/lossSlots.js";
 import { gates } from "../faceswap/measures.js";
-import type { StepLine } from "../storage/metrics.js";
 import type { Chart, NamedCurve } from "./charts.js";
-import { type Compared, l1Of } from "./compared.js";
+import type { Compared } from "./compared.js";
 import { groupsOfTotal, otherDefinition, otherPictures, whyUnranked } from "./definitions.js";
+import { hintOf, LOSS_TITLES, type Loss, lossOf, sharedPictureLoss } from "./losses.js";
 import { list } from "./numbers.js";
 import type { CurveStyle } from "./pageData.js";
 import { type AnyMeasures, boundOf, knowsSwap } from "./quantities.js";
@@ -22,12 +23,13 @@ const level = (label: string, value: number, x: readonly number[], tone: string,
 });
 
 export function compareCharts(runs: readonly Compared[]): Chart[] {
-  const [l1, latent, ...totals] = lossCharts(runs);
+  const [picture, ...losses] = lossCharts(runs);
   const [t, swapError, poseCorrelation, reconstruction] = measureCharts(runs);
   // What looks alike beside what does not.
-  return [l1, t, latent, swapError, reconstruction, poseCorrelation, ...totals];
+  return [picture, t, ...losses, swapError, reconstruction, poseCorrelation];
 }
 
+/** The loss of pictures that all have comes first, the totals last. */
 function lossCharts(runs: readonly Compared[]): Chart[] {
   const chart = (
     id: string,
@@ -35,44 +37,40 @@ function lossCharts(runs: readonly Compared[]): Chart[] {
     axis: string,
     hint: string,
     some: readonly Compared[],
-    of: (line: StepLine) => number,
+    loss: Loss,
   ): Chart => {
-    const curves = some.map(({ name, metrics, tone, style }) => {
-      const series = lossSeries(metrics.steps, of);
+    const curves = some.map(({ name, config, metrics, tone, style }) => {
+      const series = lossSeries(metrics.steps, lossOf(loss, config));
       return { label: name, group: curve(smoothed(series, windowOf(series.x.length)), tone, style) };
     });
     const log = spansDecades(curves.map(({ group }) => group));
     return { id, title, axis, hint, curves, x: longest(runs), log, shows: log ? [] : [0] };
   };
   const caution = (why: string | undefined) => (why ? ` Not to be ranked: ${why}.` : "");
-  const totals = groupsOfTotal(runs);
-  const total = (line: StepLine) => line.loss;
-  return [
-    chart(
-      "l1",
-      "L1 of the reconstructions",
-      "L1: mean absolute difference, 0 to 1",
-      `Mean of source and target.${caution(whyUnranked("l1", runs))}`,
-      runs,
-      l1Of,
-    ),
-    chart(
-      "latent",
-      "Latent loss",
-      "statistical latent L2, unweighted",
-      `How far apart the identities' codes are.${caution(whyUnranked("latent", runs))}`,
-      runs,
-      (line) => line.latent,
-    ),
-    ...totals.map((some, i) => {
-      const alone = totals.length > 1;
-      const why = alone
-        ? ` In a chart of its own: ${otherDefinition("loss", runs) ?? otherPictures(runs)}.`
-        : caution(whyUnranked("loss", runs));
-      const title = alone ? `Total loss of ${list(some.map(({ name }) => name))}` : "Total loss";
-      return chart(`loss${i}`, title, "weighted sum", `${some[0].config.losses.loss}.${why}`, some, total);
-    }),
-  ];
+  const shared = sharedPictureLoss(runs.map(({ config }) => config));
+  const names = LOSS_NAMES.filter((name) => runs.some(({ config }) => config.lossWeights[name] !== undefined));
+  const slots = [...(shared ? [shared] : []), ...names.filter((name) => name !== shared)].map((name) => {
+    const some = runs.filter(({ config }) => config.lossWeights[name] !== undefined);
+    const mean = isPictureLoss(name) ? "Mean over identities." : hintOf(name);
+    const missing = some.length < runs.length ? ` Only ${list(some.map((run) => run.name))} log it.` : "";
+    return chart(
+      name,
+      LOSS_TITLES[name],
+      "unweighted",
+      `${mean}${missing}${caution(whyUnranked(name, some))}`,
+      some,
+      name,
+    );
+  });
+  const totals = groupsOfTotal(runs).map((some, i, all) => {
+    const alone = all.length > 1;
+    const why = alone
+      ? ` In a chart of its own: ${otherDefinition("loss", runs) ?? otherPictures(runs)}.`
+      : caution(whyUnranked("loss", runs));
+    const title = alone ? `Total loss of ${list(some.map(({ name }) => name))}` : "Total loss";
+    return chart(`loss${i}`, title, "weighted sum", `${some[0].config.losses.loss}.${why}`, some, "loss");
+  });
+  return [...slots, ...totals];
 }
 
 function measureCharts(runs: readonly Compared[]): Chart[] {

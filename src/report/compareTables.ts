@@ -1,12 +1,13 @@
 /** Tables with a column a run. */
+import { LOSS_NAMES } from "../faceswap/lossSlots.js";
 import type { Gate } from "../faceswap/measures.js";
-import type { StepLine } from "../storage/metrics.js";
 import { lineKey } from "./charts.js";
-import { type Compared, lossAtEnd } from "./compared.js";
+import { type Compared, endOf } from "./compared.js";
 import { configRows } from "./configDifferences.js";
-import { type Loss, otherJudging, whyUnranked } from "./definitions.js";
+import { otherJudging, whyUnranked } from "./definitions.js";
 import { gateBar } from "./gateCards.js";
 import { type Content, type Html, html } from "./html.js";
+import { LOSS_TITLES } from "./losses.js";
 import { count, duration, figure, list, part } from "./numbers.js";
 import { numberOf, QUANTITIES, type Quantity } from "./quantities.js";
 import { parts } from "./runView.js";
@@ -58,6 +59,16 @@ export function glanceTable(runs: readonly Compared[]): Html {
       return html`<span class="badge ${state}">${word}</span>`;
     }),
     ...gateRows,
+    ...(runs.some(({ look }) => look?.expression)
+      ? [
+          row("expression", ({ look }) => {
+            if (look?.showsExpression === undefined) return "not measured";
+            const failed = look.expression?.filter(({ passed }) => !passed).map(({ name }) => name) ?? [];
+            const why = failed.length ? `: ${list(failed)}` : look.showsExpression ? "" : ": it is no swap";
+            return html`<span class="state ${look.showsExpression ? "pass" : "fail"}">${look.showsExpression ? "✓ shown" : "✗ not shown"}</span>${why}`;
+          }),
+        ]
+      : []),
     row("reconstruction", ({ look }) => {
       const error = look ? parts(look.measures).reconstruction : undefined;
       return error === undefined ? "not known" : html`<b>${part(error)}</b> of the constant picture's error`;
@@ -122,16 +133,12 @@ function bestOf(values: readonly number[], best: NonNullable<Quantity["best"]>):
 
 /** Losses at the end; those of one definition on the same pictures are ranked, of the others the reason is given. */
 export function lossesTable(runs: readonly Compared[]): Html {
-  const losses: [head: string, of: (line: StepLine) => number, loss: Loss][] = [
-    ["L1, source", ({ src }) => src, "l1"],
-    ["L1, target", ({ dst }) => dst, "l1"],
-    ["latent", ({ latent }) => latent, "latent"],
-    ["total", ({ loss }) => loss, "loss"],
-  ];
-  const rows = losses.map(([head, of, loss]): Row => {
-    const own = runs.map((run) => lossAtEnd(run, of));
+  const names = LOSS_NAMES.filter((name) => runs.some(({ config }) => config.lossWeights[name] !== undefined));
+  const rows = [...names, "loss" as const].map((loss): Row => {
+    const own = runs.map((run) => endOf(loss, run));
     const why = whyUnranked(loss, runs);
     const winner = why ? undefined : bestOf(own, "least");
+    const head = loss === "loss" ? "total" : LOSS_TITLES[loss];
     return { head, cells: own.map((n, i) => value(n, i === winner)), note: why && `Not ranked: ${why}.` };
   });
   const lengths = new Set(runs.map(({ step }) => step));
@@ -140,7 +147,7 @@ export function lossesTable(runs: readonly Compared[]): Html {
       ? ` The runs are of different lengths: ${runs.map(({ name, step }) => `${name} ${count(step)}`).join(", ")} steps.`
       : "";
   return runsTable(
-    `Median of the last twentieth of the steps, on training pictures. ★ marks the least, where the runs' losses are one and the same quantity.${steps}`,
+    `Median of the last twentieth of the steps, on training pictures; losses of pictures are means over identities. ★ marks the least, where the runs' losses are one and the same quantity.${steps}`,
     "loss",
     runs,
     rows,

@@ -1,6 +1,7 @@
 /** Runs beside each other. */
 import type { StepLine } from "../storage/metrics.js";
 import type { RunFolder } from "../storage/runFolder.js";
+import { type Loss, lossOf } from "./losses.js";
 import type { CurveStyle } from "./pageData.js";
 import { type RunView, viewRun } from "./runView.js";
 import { median } from "./thin.js";
@@ -30,13 +31,14 @@ export function viewRuns(folders: readonly RunFolder[]): Compared[] {
 }
 
 /** A loss at the end of what was trained: the median of the last twentieth of the steps. */
-export function lossAtEnd({ metrics: { steps } }: RunView, of: (line: StepLine) => number): number {
+function lossAtEnd({ metrics: { steps } }: RunView, of: (line: StepLine) => number): number {
   return median(steps.slice(-Math.max(1, Math.round(steps.length / 20))).map(of));
 }
 
-export function lossAtBegin({ metrics: { steps } }: RunView, of: (line: StepLine) => number): number {
+function lossAtBegin({ metrics: { steps } }: RunView, of: (line: StepLine) => number): number {
   return median(steps.slice(0, Math.max(1, Math.round(steps.length / 20))).map(of));
 }
 
-/** Of both identities' reconstructions. */
-export const l1Of = ({ src, dst }: StepLine): number => (src + dst) / 2;
+/** A loss at the end, and at the beginning; NaN where a run does not log it. */
+export const endOf = (name: Loss, run: RunView): number => lossAtEnd(run, lossOf(name, run.config));
+export const beginOf = (name: Loss, run: RunView): number => lossAtBegin(run, lossOf(name, run.config));

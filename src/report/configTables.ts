@@ -13,9 +13,24 @@ ${lines}</tbody></table>
 `;
 }
 
-export function architectureText({ size, stages, mid, code, dense }: RunConfig["architecture"]): string {
-  const widths = stages.length ? `stages of ${stages.join(", ")} channels` : "no stages";
-  return `${size}×${size} pixels; ${widths}; bottleneck ${mid}, ${code}${dense ? `; dense code of ${dense}` : ""}`;
+export function architectureText(architecture: RunConfig["architecture"]): string {
+  const { size, input, stages, mid, code, dense, upsampling, sampled } = architecture;
+  return [
+    `${size}×${size} pixels${input ? `, of which the encoder sees ${input}×${input}` : ""}`,
+    stages.length ? `stages of ${stages.join(", ")} channels` : "no stages",
+    `bottleneck ${mid}, ${code}`,
+    ...(dense ? [`dense code of ${dense}`] : []),
+    ...(sampled ? ["the code is sampled"] : []),
+    ...(upsampling ? [`upsampling: ${upsampling}`] : []),
+  ].join("; ");
+}
+
+/** A field's value in words: losses with their weights, names one after the other. */
+function words(value: unknown): string {
+  if (Array.isArray(value)) return value.join(", ");
+  if (typeof value !== "object" || value === null) return String(value);
+  const parts = Object.entries(value).map(([name, weight]) => `${weight} · ${name}`);
+  return parts.join(" + ");
 }
 
 /** What decides a run, each with the preset's own value where the command line replaced it. */
@@ -23,8 +38,8 @@ function recipe(config: RunConfig): Row[] {
   const preset = Object.hasOwn(PRESETS, config.preset) ? PRESETS[config.preset] : undefined;
   const show = (name: keyof RunConfig, value: unknown): Content => {
     const own = preset && name in preset ? (preset as Record<string, unknown>)[name] : undefined;
-    if (!Object.hasOwn(config.overrides, name) || own === value) return String(value);
-    return html`<mark>${String(value)}</mark>${own !== undefined && ` (preset: ${own})`}`;
+    if (!Object.hasOwn(config.overrides, name) || own === value) return words(value);
+    return html`<mark>${words(value)}</mark>${own !== undefined && ` (preset: ${words(own)})`}`;
   };
   const row = (label: string, name: keyof RunConfig): Row => [label, show(name, config[name])];
   return [
@@ -33,8 +48,11 @@ function recipe(config: RunConfig): Row[] {
     row("batch (pictures per identity and step)", "batch"),
     row("learning rate", "rate"),
     row("seed (weights and training pictures)", "seed"),
-    row("weight of the latent loss", "latentWeight"),
-    row("its statistics, per", "latentStatistics"),
+    row("losses", "lossWeights"),
+    ...(config.lossWeights.latent === undefined ? [] : [row("latent statistics, per", "latentStatistics")]),
+    ...(config.regionWeight || Object.hasOwn(config.overrides, "regionWeight")
+      ? [row("extra weight of eyes, brows and mouth", "regionWeight")]
+      : []),
     ["steps between previews", count(config.saveEvery)],
   ];
 }
@@ -48,18 +66,19 @@ function data(config: RunConfig): Row[] {
   ];
   if (from.kind === "avatars") return [["pictures", "avatars, drawn anew every step"], ...avatars, print];
   return [
-    ["source", html`<code>${from.src}</code>`],
-    ["target", html`<code>${from.dst}</code>`],
-    ["pictures of both", `${count(from.training)} trained on, ${count(from.heldOut)} kept for judging`],
+    ...Object.entries(from.folders).map(([name, path]): Row => [name, html`<code>${path}</code>`]),
+    ["pictures of all", `${count(from.training)} trained on, ${count(from.heldOut)} kept for judging`],
     ["true swap", from.trueSwap ? "known: drawn by shibori avatars" : "not known"],
     ...(from.trueSwap ? avatars : []),
     print,
   ];
 }
 
-function network({ network: facts, architecture }: RunConfig): Row[] {
+function network({ network: facts, architecture, identities, lpips }: RunConfig): Row[] {
   return [
     ["architecture", architectureText(architecture)],
+    ["decoders", identities.join(", ")],
+    ...(lpips ? [["weights of LPIPS (SHA-256)", html`<code>${lpips.fingerprint}</code>`] as const] : []),
     ["code", `${facts.code} (${count(facts.codeLength)} numbers)`],
     ["parameters", count(facts.parameters)],
     ["a training step", `${(facts.flopsPerStep / 1e9).toFixed(3)} GFLOP, ${count(facts.dispatchesPerStep)} dispatches`],

@@ -1,14 +1,13 @@
 /** Which losses of which runs may be ranked, and why the others may not. */
+import { CODE_LOSSES } from "../faceswap/lossSlots.js";
 import type { RunConfig } from "../storage/runConfig.js";
+import { isCodeLoss, keysOf, type Loss } from "./losses.js";
 import { list } from "./numbers.js";
 
 export interface Named {
   readonly name: string;
   readonly config: RunConfig;
 }
-
-/** L1 of the reconstructions, the latent loss, and what training makes smaller. */
-export type Loss = "l1" | "latent" | "loss";
 
 /** What all pictures of a run come from, in words; equal if they are the same. */
 function picturesOf({ data, pair, poses, architecture: { size } }: RunConfig): string {
@@ -53,21 +52,23 @@ export function groupsOfTotal<R extends Named>(runs: readonly R[]): R[][] {
 
 /** Why a loss of these runs is not one quantity; undefined if it is. */
 export function otherDefinition(loss: Loss, runs: readonly Named[]): string | undefined {
-  const formula = (name: string) =>
-    apart("the formulas differ", runs, ({ losses }) => losses[name] ?? "none is recorded");
-  return loss === "l1" ? (formula("src") ?? formula("dst")) : formula(loss);
+  const keys = [...new Set(runs.flatMap(({ config }) => keysOf(loss, config)))];
+  const reasons = keys.map((key) =>
+    apart("the formulas differ", runs, ({ losses }) => losses[key] ?? "none is recorded"),
+  );
+  return reasons.find((reason) => reason !== undefined);
 }
 
 /**
  * Why a loss of these runs must not be ranked; undefined if it may. A total is only as comparable as what it adds up:
- * it must have one formula, and its latent part, if it has any weight, the same code.
+ * it must have one formula, and its losses on codes, if any has a weight, the same code.
  */
 export function whyUnranked(loss: Loss, runs: readonly Named[]): string | undefined {
   const why = otherDefinition(loss, runs) ?? otherPictures(runs);
-  if (why || loss === "l1") return why;
-  const weighs = loss === "latent" || runs.some(({ config }) => config.latentWeight > 0);
-  if (!weighs) return undefined;
-  const part = loss === "loss" ? "its latent part is " : "it is ";
+  if (why || (loss !== "loss" && !isCodeLoss(loss))) return why;
+  const weighed = CODE_LOSSES.filter((name) => runs.some(({ config }) => (config.lossWeights[name] ?? 0) > 0));
+  if (loss === "loss" && !weighed.length) return undefined;
+  const part = loss === "loss" ? `its ${weighed[0]} part is ` : "it is ";
   return (
     apart(`${part}of codes of different shapes`, runs, ({ network }) => network.code) ??
     apart(`${part}over batches of different sizes`, runs, ({ batch }) => String(batch))

@@ -1,7 +1,8 @@
 /** What several runs show, in a sentence or two that follow from their numbers. */
 import type { Gate } from "../faceswap/measures.js";
-import { type Compared, l1Of, lossAtBegin, lossAtEnd } from "./compared.js";
+import { beginOf, type Compared, endOf } from "./compared.js";
 import { whyUnranked } from "./definitions.js";
+import { LOSS_TITLES, sharedPictureLoss, slotsOf } from "./losses.js";
 import { count, figure, list, part } from "./numbers.js";
 import { parts } from "./runView.js";
 import { reconstructs } from "./verdict.js";
@@ -101,23 +102,22 @@ export function lossesLine(runs: readonly Compared[]): string | undefined {
   const judged = runs.filter(({ look }) => look?.final && look.gates);
   const [good, bad] = [judged.filter(passes), judged.filter((run) => !passes(run))];
   if (!good.length || !bad.length) return undefined;
-  const why = whyUnranked("l1", judged);
+  const shared = sharedPictureLoss(judged.map(({ config }) => config));
+  if (!shared) return "Their losses cannot be ranked: they log none of pictures that all have.";
+  const why = whyUnranked(shared, judged);
   if (why) return `Their losses cannot be ranked: ${why.replace(/ \(.*\)$/, "")}.`;
-  const end = (run: Compared) => lossAtEnd(run, l1Of);
+  const what = LOSS_TITLES[shared].replace(/ of the reconstructions$/, "");
+  const end = (run: Compared) => endOf(shared, run);
   const best = (some: readonly Compared[]) => some.reduce((a, b) => (end(b) < end(a) ? b : a));
   const [swapping, failing] = [best(good), best(bad)];
-  const fall = judged.every((run) =>
-    (["src", "dst", "latent"] as const).every(
-      (name) => lossAtEnd(run, (line) => line[name]) < 0.5 * lossAtBegin(run, (line) => line[name]),
-    ),
-  );
+  const fall = judged.every((run) => slotsOf(run.config).every((name) => endOf(name, run) < 0.5 * beginOf(name, run)));
   const falls = fall ? `, and every loss falls in ${everyone(judged.length)}` : "";
   const [least, most] = [end(failing), end(swapping)];
   if (least < most) {
-    return `The losses do not show it: ${failing.name}, which does not swap, ends with the lower L1 (${figure(least)} against ${figure(most)})${falls}.`;
+    return `The losses do not show it: ${failing.name}, which does not swap, ends with the lower ${what} (${figure(least)} against ${figure(most)})${falls}.`;
   }
   if (least < 1.5 * most) {
-    return `The losses hardly show it: L1 ends at ${figure(most)} in ${swapping.name} and at ${figure(least)} in ${failing.name}${falls}.`;
+    return `The losses hardly show it: ${what} ends at ${figure(most)} in ${swapping.name} and at ${figure(least)} in ${failing.name}${falls}.`;
   }
-  return `L1 ends at ${figure(most)} in ${swapping.name} and at ${figure(least)} in ${failing.name}${falls}.`;
+  return `${what} ends at ${figure(most)} in ${swapping.name} and at ${figure(least)} in ${failing.name}${falls}.`;
 }

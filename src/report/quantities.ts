@@ -1,6 +1,7 @@
 /** The figures of a swap, as people read them. Their formulas are in faceswap/measures.ts. */
 import type { FolderMeasures } from "../faceswap/evaluation.js";
 import type { Gate, Measures } from "../faceswap/measures.js";
+import { FEATURES, type Feature } from "../faceswap/responses.js";
 
 export type AnyMeasures = Measures | FolderMeasures;
 
@@ -23,6 +24,14 @@ export interface Quantity {
 }
 
 const L1 = "L1: mean absolute difference, 0 to 1";
+
+const RESPONSE_NAMES: Record<Feature, string> = {
+  Mouth: "opening of the mouth",
+  Smile: "smile",
+  Eye: "opening of the eyes",
+  Brow: "lift of the brows",
+  Gaze: "gaze",
+};
 
 export const QUANTITIES: readonly Quantity[] = [
   {
@@ -90,6 +99,29 @@ export const QUANTITIES: readonly Quantity[] = [
     best: "least",
     shows: [0, 1],
   },
+  {
+    key: "gridEnergy",
+    name: "Grid energy",
+    axis: "amplitude, 1/255 of full scale",
+    meaning:
+      "What repeats every 2 or 4 pixels in the error on flat regions: the checkerboard that transposed convolutions leave.",
+    ceiling: "gridEnergyCeiling",
+    constant: 0,
+    best: "least",
+    shows: [0],
+  },
+  ...FEATURES.map(
+    (feature): Quantity => ({
+      key: `response${feature}`,
+      name: `Response: ${RESPONSE_NAMES[feature]}`,
+      axis: "part of the true change",
+      meaning: `How far the swap follows when only this changes in the source. 0 ignores it, 1 follows it wholly.`,
+      ceiling: `response${feature}Ceiling`,
+      constant: 0,
+      best: "one",
+      shows: [0, 1],
+    }),
+  ),
   {
     key: "leakError",
     name: "Distance from the source",

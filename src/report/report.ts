@@ -1,6 +1,9 @@
 /** `report.html` in a run's folder: what the run did, to be opened from disk. */
+
+import type { Gate } from "../faceswap/measures.js";
 import { PRESETS } from "../faceswap/presets.js";
 import { writeFileAtomic } from "../storage/files.js";
+import type { PairLine } from "../storage/metrics.js";
 import { RUN_FILES, type RunFolder } from "../storage/runFolder.js";
 import { type Chart, chartData, chartFigure } from "./charts.js";
 import { repeatCommand, resumeCommand } from "./commands.js";
@@ -79,7 +82,30 @@ each can be met without a swap, all three together cannot.</p>`;
   return html`<section id="verdict" class="verdict ${state}"><h2><span class="badge ${state}">${word}</span></h2>
 <p class="sentence">${sentence}</p>
 ${cards && html`<ul class="gates">${cards}</ul>`}
-${about}</section>`;
+${about}
+${look?.expression && expressionCards(look.expression, look.final)}
+${look?.pairs && pairTable(look.pairs)}</section>`;
+}
+
+/** Whether eyes and mouth follow too. */
+function expressionCards(expression: readonly Gate[], final: boolean): Html {
+  return html`<h3>Expression</h3>
+<ul class="gates">${expression.map((gate) => gateCard(gate, final))}</ul>
+<p class="quiet">Errors at eyes and mouth, and how far the swap follows when only the mouth, the eyes or the brows change in the source.</p>`;
+}
+
+/** Every direction between more than two identities. */
+function pairTable(pairs: readonly PairLine[]): Html {
+  const rows = pairs.map(
+    ({ from, to, t, swapError, poseCorrelation, passed }) => html`<tr><th scope="row">${from} → ${to}</th>
+<td class="figure">${part(t)}</td><td class="figure">${figure(swapError)}</td><td class="figure">${part(poseCorrelation)}</td>
+<td><span class="state ${passed ? "pass" : "fail"}">${passed ? "✓ passes" : "✗ fails"}</span></td></tr>
+`,
+  );
+  return html`<div class="wide"><table class="numbers"><caption>Every direction. The gates above are those of the worst.</caption>
+<thead><tr><th scope="col">swap</th><th scope="col" class="figure">t</th><th scope="col" class="figure">swap error</th><th scope="col" class="figure">pose correlation</th><th scope="col">gates</th></tr></thead>
+<tbody>
+${rows}</tbody></table></div>`;
 }
 
 function previews({ previews: files, look, config, metrics }: RunView): Html {
@@ -94,7 +120,13 @@ function previews({ previews: files, look, config, metrics }: RunView): Html {
   const known = config.data.kind === "avatars" || config.data.trueSwap;
   const rows = known ? "held-out poses, which training never shows" : "pictures kept from training";
   const swap = known ? `"src → dst" is the swap, beside it the true swap.` : `"src → dst" is the swap.`;
-  const alt = `Sheet of pictures: a row a pose; source, its reconstruction, the swap${known ? ", the true swap" : ""}, the swap back, and the target`;
+  const several = config.identities.length > 2;
+  const alt = several
+    ? "Sheet of pictures: a row for each identity's picture in each pose, a column for each decoder"
+    : `Sheet of pictures: a row a pose; source, its reconstruction, the swap${known ? ", the true swap" : ""}, the swap back, and the target`;
+  const caption = several
+    ? html`Rows: ${rows}, everyone in the same pose. Columns: the picture, then what each decoder makes of it; where the two are one, a reconstruction.`
+    : html`Rows: ${rows}. ${swap}`;
   const slider =
     files.length > 1
       ? html`<div class="slider">
@@ -109,7 +141,7 @@ function previews({ previews: files, look, config, metrics }: RunView): Html {
 ${slider}
 <a class="sheet" href="${last.name}"><img src="${last.name}" alt="${alt}"></a>
 <p class="missing" hidden>The picture is missing: the folder <code>previews</code> belongs beside this page.</p>
-<figcaption>Rows: ${rows}. ${swap} ${look?.gates === undefined && !known && "Judge the swap by eye: nothing here measures it. "}${files.length > 1 && "Arrow keys move the slider. "}A click on the sheet opens it in full size.</figcaption>
+<figcaption>${caption} ${look?.gates === undefined && !known && "Judge the swap by eye: nothing here measures it. "}${files.length > 1 && "Arrow keys move the slider. "}A click on the sheet opens it in full size.</figcaption>
 </figure>
 </section>`;
 }
@@ -142,7 +174,7 @@ function timeTable({ times, config, step, finished }: RunView): Html {
   const done = times.at(-1)?.step ?? 0;
   if (!(seconds > 0 && done > 0)) return html`<p class="empty">No time has been logged yet.</p>`;
   const each = seconds / done;
-  const speeds = stretches(times).map((s) => (s.steps * config.batch * 2) / s.seconds);
+  const speeds = stretches(times).map((s) => (s.steps * config.batch * config.identities.length) / s.seconds);
   const best = Math.max(...speeds);
   const sittings = times.filter(({ at }) => at !== undefined);
   const began = sittings.map(({ at, step: from }) => `${when(at)}${from ? ` (after step ${count(from)})` : ""}`);
@@ -151,7 +183,7 @@ function timeTable({ times, config, step, finished }: RunView): Html {
     ["a step", `${(each * 1e3).toFixed(0)} ms`],
     [
       "throughput",
-      `${((config.batch * 2) / each).toFixed(0)} pictures a second${speeds.length > 1 ? `, at best ${best.toFixed(0)}` : ""}`,
+      `${((config.batch * config.identities.length) / each).toFixed(0)} pictures a second${speeds.length > 1 ? `, at best ${best.toFixed(0)}` : ""}`,
     ],
     ["arithmetic", `${(config.network.flopsPerStep / each / 1e9).toFixed(1)} GFLOP/s`],
     [began.length > 1 ? "sittings" : "began", began.join("; ") || "–"],

@@ -1,7 +1,9 @@
 /** The curves of one run. */
+import { isPictureLoss } from "../faceswap/lossSlots.js";
 import { gates } from "../faceswap/measures.js";
 import type { MeasureLine, StepLine } from "../storage/metrics.js";
 import type { Chart, NamedCurve } from "./charts.js";
+import { hintOf, keysOf, LOSS_TITLES, slotsOf } from "./losses.js";
 import { count } from "./numbers.js";
 import type { CurveStyle } from "./pageData.js";
 import { boundOf, knowsSwap, numberOf, QUANTITIES, type Quantity } from "./quantities.js";
@@ -12,8 +14,6 @@ const named = (label: string, series: Series, tone: string, style: CurveStyle): 
   label,
   group: curve(series, tone, style),
 });
-
-const L1 = "L1: mean absolute difference, 0 to 1";
 
 export function lossSeries(lines: readonly StepLine[], of: (line: StepLine) => number): Series {
   return { x: lines.map(({ step }) => step), y: lines.map(of) };
@@ -27,6 +27,8 @@ export function smoothingNote(steps: number): string {
   return `Strong lines: the median of the ${window} steps around. Faint lines: single steps${thin}.`;
 }
 
+const TONES = ["src", "dst", "run2", "run3", "run4", "run5", "run6", "run7"];
+
 export function lossCharts({ config, metrics }: RunView): Chart[] {
   const { steps } = metrics;
   const window = windowOf(steps.length);
@@ -35,9 +37,9 @@ export function lossCharts({ config, metrics }: RunView): Chart[] {
     title: string,
     axis: string,
     hint: string,
-    parts: [label: string, name: "loss" | "src" | "dst" | "latent", tone: string][],
+    parts: readonly (readonly [label: string, key: string, tone: string])[],
   ): Chart => {
-    const series = parts.map(([label, name, tone]) => ({ label, tone, all: lossSeries(steps, (line) => line[name]) }));
+    const series = parts.map(([label, key, tone]) => ({ label, tone, all: lossSeries(steps, (line) => line[key]) }));
     const strong = series.map(({ label, tone, all }) => named(label, smoothed(all, window), tone, "line"));
     const faint =
       window > 1 ? series.map(({ label, tone, all }) => named(`${label}, each step`, thinned(all), tone, "faint")) : [];
@@ -45,25 +47,19 @@ export function lossCharts({ config, metrics }: RunView): Chart[] {
     const log = spansDecades(curves.map(({ group }) => group));
     return { id, title, axis, hint, curves, x: [0, config.steps], log, shows: log ? [] : [0] };
   };
+  const slots = slotsOf(config).map((name) => {
+    const keys = keysOf(name, config);
+    const only = config.lossWeights[name] === 0 ? " Its weight is 0: it is only watched." : "";
+    const parts = isPictureLoss(name)
+      ? keys.map((key, i) => [whoIs(config.identities[i]), key, TONES[i % TONES.length]] as const)
+      : keys.map((key) => [name, key, "measured"] as const);
+    const formula = config.losses[keys[0]] ?? name;
+    const axis = isPictureLoss(name) ? formula.replace(/ of [^ ]+'s reconstruction$/, "") : formula;
+    return chart(name, LOSS_TITLES[name], `${axis}, unweighted`, `${hintOf(name)}${only}`, parts);
+  });
   const rate = thinned(lossSeries(steps, (line) => line.rate));
   return [
-    chart(
-      "l1",
-      "L1 of the reconstructions",
-      L1,
-      "Falls while the network learns to reconstruct; not a word on the swap.",
-      [
-        ["source", "src", "src"],
-        ["target", "dst", "dst"],
-      ],
-    ),
-    chart(
-      "latent",
-      "Latent loss",
-      `${config.losses.latent ?? "statistical latent L2"}, unweighted`,
-      "How far apart the statistics of the two identities' codes are.",
-      [["latent", "latent", "measured"]],
-    ),
+    ...slots,
     chart("loss", "Total loss", "weighted sum of the above", `What training makes smaller: ${config.losses.loss}.`, [
       ["total", "loss", "measured"],
     ]),
@@ -79,9 +75,13 @@ export function lossCharts({ config, metrics }: RunView): Chart[] {
   ];
 }
 
+/** The two of most runs have words of their own. */
+const whoIs = (identity: string): string => ({ src: "source", dst: "target" })[identity] ?? identity;
+
 export function measureCharts({ config, metrics }: RunView): Chart[] {
   const { measures: lines, final } = metrics;
-  const charted = QUANTITIES.filter(({ key }) => key !== "leakError");
+  // Responses are measured at the end only: they stand in a table.
+  const charted = QUANTITIES.filter(({ key }) => key !== "leakError" && !key.startsWith("response"));
   return charted.flatMap((quantity): Chart[] => {
     const all = [...lines.map(({ measures }) => measures), ...(final ? [final.final] : [])];
     if (!all.some((measures) => Number.isFinite(numberOf(measures, quantity.key)))) return [];
@@ -155,7 +155,7 @@ function aim({ best, gate }: Quantity): string {
 function threshold(measures: MeasureLine["measures"], { gate: name, key }: Quantity): number {
   if (!knowsSwap(measures)) return Number.NaN;
   const gate = gates(measures).find((one) => one.name === name);
-  return gate ? boundOf(gate).bound * (measures[key] / gate.value) : Number.NaN;
+  return gate ? boundOf(gate).bound * ((measures[key] ?? Number.NaN) / gate.value) : Number.NaN;
 }
 
 /** A stretch of training between two entries of the clock. */
@@ -178,7 +178,10 @@ const unitOf = (seconds: number): [name: string, seconds: number] =>
 
 export function timeCharts({ config, times }: RunView): Chart[] {
   const all = stretches(times);
-  const speed: Series = { x: all.map(({ to }) => to), y: all.map((s) => (s.steps * config.batch * 2) / s.seconds) };
+  const speed: Series = {
+    x: all.map(({ to }) => to),
+    y: all.map((s) => (s.steps * config.batch * config.identities.length) / s.seconds),
+  };
   const [unit, seconds] = unitOf(times.at(-1)?.seconds ?? 0);
   const elapsed: Series = { x: times.map(({ step }) => step), y: times.map((time) => time.seconds / seconds) };
   const window = windowOf(all.length);
@@ -191,7 +194,7 @@ export function timeCharts({ config, times }: RunView): Chart[] {
       id: "speed",
       title: "Throughput",
       axis: "training pictures a second",
-      hint: `Both identities together; looks, previews and checkpoints take their time too.${resumed}`,
+      hint: `All identities together; looks, previews and checkpoints take their time too.${resumed}`,
       curves: [
         named("pictures/s", smoothed(speed, window), "measured", "line"),
         ...(window > 1 ? [named("each stretch", thinned(speed), "measured", "faint")] : []),

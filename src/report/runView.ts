@@ -2,7 +2,7 @@
 import { realpathSync } from "node:fs";
 import { basename } from "node:path";
 import { type Gate, gates } from "../faceswap/measures.js";
-import type { Metrics, TimeLine } from "../storage/metrics.js";
+import type { Metrics, PairLine, TimeLine, Verdict } from "../storage/metrics.js";
 import type { RunConfig } from "../storage/runConfig.js";
 import type { RunFolder } from "../storage/runFolder.js";
 import { type AnyMeasures, knowsSwap } from "./quantities.js";
@@ -17,6 +17,12 @@ export interface Look {
   readonly on: string;
   /** undefined where the true swap is not known. */
   readonly gates: readonly Gate[] | undefined;
+  /** Whether eyes and mouth follow; undefined where it was not measured. */
+  readonly expression: readonly Gate[] | undefined;
+  readonly showsExpression: boolean | undefined;
+  /** Directions between more than two identities; the measures are those of the worst, `pair`. */
+  readonly pair: string | undefined;
+  readonly pairs: readonly PairLine[] | undefined;
 }
 
 export interface RunView {
@@ -57,13 +63,14 @@ function latestLook({ measures, final }: Metrics): Look | undefined {
   const found = final?.final ?? last?.measures;
   if (!found) return undefined;
   const known = knowsSwap(found);
-  const { poses } = found as { poses?: number };
+  const { poses, expression, showsExpression, pair, pairs } = found as Partial<Verdict>;
   return {
     step: (final ?? last)?.step ?? 0,
     final: final !== undefined,
     measures: found,
     on: known ? `${poses} held-out poses` : "pictures kept from training",
     gates: known ? gates(found) : undefined,
+    ...{ expression, showsExpression, pair, pairs },
   };
 }
 

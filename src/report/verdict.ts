@@ -2,7 +2,7 @@
 import type { Gate } from "../faceswap/measures.js";
 import { count, list, part } from "./numbers.js";
 import { knowsSwap } from "./quantities.js";
-import { parts, type RunView } from "./runView.js";
+import { type Look, parts, type RunView } from "./runView.js";
 
 export interface Verdict {
   readonly state: "passes" | "fails" | "unknown" | "unfinished" | "diverged";
@@ -52,13 +52,24 @@ export function verdictOf(view: RunView): Verdict {
     };
   }
   const failed = look.gates.filter(({ passed }) => !passed);
-  if (!failed.length) {
-    return { state: "passes", word: "Passes", sentence: `The swap passes: ${figures(look.gates)}.` };
+  const failing = look.pairs?.filter(({ passed }) => !passed) ?? [];
+  const worst = look.pair ? ` from ${look.pair}, the worst of ${look.pairs?.length},` : "";
+  if (!failed.length && !failing.length) {
+    const sentence = `The swap${worst} passes: ${figures(look.gates)}.${expressionSentence(look)}`;
+    return { state: "passes", word: "Passes", sentence };
   }
   const though = reconstructs(error)
     ? `, though it reconstructs (${part(error)} of a constant picture's error)`
     : `; ${reconstruction}`;
-  return { state: "fails", word: "Fails", sentence: `The swap fails: ${figures(failed)}${though}.` };
+  return { state: "fails", word: "Fails", sentence: `The swap${worst} fails: ${figures(failed)}${though}.` };
+}
+
+/** Whether a swap that passes shows expression; empty where that was not measured. */
+function expressionSentence({ expression, showsExpression }: Look): string {
+  if (!expression) return "";
+  if (showsExpression) return " It shows expression: eyes, brows and mouth follow.";
+  const failed = expression.filter(({ passed }) => !passed);
+  return ` It does not show expression: ${list(failed.map(({ name, value }) => `${name} ${part(value)}`))}.`;
 }
 
 /** Whether a network reconstructs at all: clearly better than a constant picture, by the measure of the swap's own gate. */

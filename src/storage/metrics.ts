@@ -8,8 +8,11 @@ export interface Line {
   step: number;
 }
 
-/** Losses of one step, by name, unweighted. */
-export type StepLine = { step: number } & Record<"loss" | "src" | "dst" | "latent" | "rate", number>;
+/**
+ * One step: what training made smaller, the learning rate, and every loss by name, unweighted: "l1.src" is a picture
+ * loss of one identity, "latent" a loss on the codes.
+ */
+export type StepLine = { step: number; loss: number; rate: number } & Record<string, number>;
 
 /** A look in the midst of training; `poses` is how many held-out poses were looked at. */
 export interface MeasureLine {
@@ -20,7 +23,30 @@ export interface MeasureLine {
 /** The verdict at the end. Of folders whose true swap is unknown there is only the reconstruction. */
 export interface FinalLine {
   step: number;
-  final: (Measures & { poses: number; gates: Gate[]; passed: boolean }) | FolderMeasures;
+  final: Verdict | FolderMeasures;
+}
+
+/** What was measured of a finished swap, and what follows. */
+export type Verdict = Measures & {
+  poses: number;
+  gates: Gate[];
+  passed: boolean;
+  /** Whether eyes, brows and mouth follow: the swap's gates are part of it. */
+  expression?: Gate[];
+  showsExpression?: boolean;
+  /** Of more than two identities: the worst pair, whose figures these are, and all of them. It passes if all pass. */
+  pair?: string;
+  pairs?: PairLine[];
+};
+
+/** One direction between two of several identities. */
+export interface PairLine {
+  from: string;
+  to: string;
+  t: number;
+  swapError: number;
+  poseCorrelation: number;
+  passed: boolean;
 }
 
 /** Why a run stopped at a step, which it could not do: something in it was not finite. */
@@ -70,18 +96,30 @@ export function sortLines(lines: readonly Line[]): Metrics {
   };
 }
 
-const LOSSES = ["loss", "src", "dst", "latent", "rate"];
-
 /** Measures: numbers (null where one was not finite), and the gates of a verdict. */
 function isMeasured(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
-  const { gates = [], passed = true, ...numbers } = value as Record<string, unknown>;
+  const {
+    gates = [],
+    expression = [],
+    pairs = [],
+    passed = true,
+    showsExpression = true,
+    pair = "",
+    ...numbers
+  } = value as Record<string, unknown>;
+  const passable = (list: unknown, name: string) =>
+    Array.isArray(list) && list.every((each) => typeof each?.[name] === "string" && typeof each.passed === "boolean");
   return (
     "reconstruction" in numbers &&
     Object.values(numbers).every((n) => n === null || typeof n === "number") &&
-    Array.isArray(gates) &&
-    gates.every((gate) => typeof gate?.name === "string" && typeof gate.passed === "boolean") &&
-    typeof passed === "boolean"
+    passable(gates, "name") &&
+    passable(expression, "name") &&
+    passable(pairs, "from") &&
+    passable(pairs, "to") &&
+    typeof passed === "boolean" &&
+    typeof showsExpression === "boolean" &&
+    typeof pair === "string"
   );
 }
 
@@ -97,8 +135,9 @@ function parseLine(text: string): Line | undefined {
   const { seconds, measures, final, fault, at } = line as Record<string, unknown>;
   const time = (value: unknown) =>
     value === undefined || (Date.parse(String(value)) >= 0 && String(value).length === 24);
+  const losses = "loss" in (line as object) && "rate" in (line as object);
   const sound =
-    LOSSES.every((name) => typeof line?.[name] === "number") ||
+    (losses && Object.values(line as object).every((value) => typeof value === "number")) ||
     (typeof seconds === "number" && seconds >= 0 && seconds < 1e9 && time(at)) ||
     [measures, final].some(isMeasured) ||
     typeof fault === "string";

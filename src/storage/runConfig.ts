@@ -1,31 +1,42 @@
 /** `config.json`: what a run is, and the rules that its file must meet. */
 import { z } from "zod";
 import { UserError } from "../engine/errors.js";
-import { checkArchitecture } from "../faceswap/architecture.js";
-import { PAIRS, type PairName } from "../faceswap/identities.js";
+import { UPSAMPLINGS } from "../faceswap/architecture.js";
+import { checkConfig, type TrainingConfig } from "../faceswap/config.js";
+import { CAST_NAMES } from "../faceswap/identities.js";
 import { LATENT_STATISTICS } from "../faceswap/losses.js";
+import { LOSS_NAMES } from "../faceswap/lossSlots.js";
 import { POSE_KINDS } from "../faceswap/poses.js";
-import { checkConfig, PRESETS, type PresetName, type TrainingConfig } from "../faceswap/presets.js";
+import { PRESETS, type PresetName } from "../faceswap/presets.js";
 
 const count = z.int().min(1);
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const names = <Name extends string>(of: Record<Name, unknown>) => z.enum(Object.keys(of) as [Name, ...Name[]]);
 
-const training = {
-  architecture: z.object({
-    size: count,
-    stages: z.array(count).readonly(),
-    mid: count,
-    code: count,
-    dense: count.optional(),
-  }),
+/** The fields of an architecture; those that may be absent are optional. */
+export const architectureFields = {
+  size: count,
+  input: count.optional(),
+  stages: z.array(count).readonly(),
+  mid: count,
+  code: count,
+  dense: count.optional(),
+  upsampling: z.enum(UPSAMPLINGS).optional(),
+  sampled: z.boolean().optional(),
+};
+
+/** The fields of a training configuration. Their ranges are checked by `checkConfig`. */
+export const trainingFields = {
+  architecture: z.strictObject(architectureFields),
+  identities: z.array(z.string()).readonly(),
   batch: count,
   steps: count,
   rate: z.number(),
   seed: z.int().min(0),
-  latentWeight: z.number(),
+  lossWeights: z.partialRecord(z.enum(LOSS_NAMES), z.number()),
   latentStatistics: z.enum(LATENT_STATISTICS),
-  pair: names<PairName>(PAIRS),
+  regionWeight: z.number(),
+  pair: z.enum(CAST_NAMES),
   poses: z.enum(POSE_KINDS),
 } satisfies Record<keyof TrainingConfig, unknown>;
 
@@ -34,10 +45,9 @@ const dataSource = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("avatars"), fingerprint: hash }),
   z.object({
     kind: z.literal("folders"),
-    /** Absolute paths. */
-    src: z.string(),
-    dst: z.string(),
-    /** Pictures trained on and kept for judging, of both identities together. */
+    /** Absolute path of each identity's pictures. */
+    folders: z.record(z.string(), z.string()),
+    /** Pictures trained on and kept for judging, of all identities together. */
     training: count,
     heldOut: count,
     /** Whether `shibori avatars` drew them, so that the true swap is known. */
@@ -72,14 +82,16 @@ export type Machine = z.infer<typeof machineObject>;
 /** Everything that is needed to repeat a run. */
 const runConfigSchema = z.object({
   preset: names<PresetName>(PRESETS),
-  /** Fields of the preset that the command line replaced. */
-  overrides: z.object(training).partial(),
-  ...training,
+  /** Fields of the preset that a file or the command line replaced. */
+  overrides: z.object(trainingFields).partial(),
+  ...trainingFields,
   /** Steps between two previews; each comes with a checkpoint. */
   saveEvery: count,
   data: dataSource,
   /** The formula of each logged loss: only losses of one formula on the same pictures can be compared. */
   losses: z.record(z.string(), z.string()),
+  /** The files that LPIPS was read from (absolute paths), and a SHA-256 of its numbers. */
+  lpips: z.object({ trunk: z.string(), lin: z.string(), fingerprint: hash }).optional(),
   network: z.object({
     parameters: count,
     /** The code's shape as text, such as "3×3×64", and its count of numbers. */
@@ -126,7 +138,6 @@ export function parseRunConfig(text: string, name: string): RunConfig {
   }
   try {
     checkConfig(data);
-    checkArchitecture(data.architecture);
   } catch (error) {
     throw error instanceof UserError ? new UserError(`${name}: ${error.message}`) : error;
   }
@@ -134,7 +145,7 @@ export function parseRunConfig(text: string, name: string): RunConfig {
 }
 
 /** The first thing that is wrong with parsed JSON, as "field.path: reason". */
-function firstIssue({ issues }: z.ZodError): string {
+export function firstIssue({ issues }: z.ZodError): string {
   const [{ path, message }] = issues;
   return `${path.length ? `${path.join(".")}: ` : ""}${message.replace(/^Invalid input: /, "")}`;
 }

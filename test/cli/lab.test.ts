@@ -75,7 +75,7 @@ describe("train", () => {
     const { steps, others, all } = metrics("a");
     expect(steps.map(({ step }) => step)).toEqual(Array.from({ length: STEPS }, (_, i) => i + 1));
     for (const line of steps) {
-      expect(Object.keys(line)).toEqual(["step", "loss", "src", "dst", "latent", "rate"]);
+      expect(Object.keys(line)).toEqual(["step", "loss", "l1.src", "l1.dst", "latent", "rate"]);
       expect(Object.values(line).every(Number.isFinite)).toBe(true);
     }
     // A look at step 20, where it is due, one at step 21 for the preview, one at step 40, and the verdict.
@@ -88,11 +88,11 @@ describe("train", () => {
 
   it("records the configuration", () => {
     const config = JSON.parse(shell.read("a/config.json").toString());
-    const { architecture, latentWeight, rate } = PRESETS["avatar-64"];
+    const { architecture, lossWeights, rate } = PRESETS["avatar-64"];
     expect(config).toMatchObject({
       preset: "avatar-64",
       architecture,
-      latentWeight,
+      lossWeights,
       rate,
       pair: "mild",
       poses: "demo",
@@ -105,7 +105,7 @@ describe("train", () => {
     expect(Object.keys(config.kernels.styles)).toEqual(["conv2d", "convTranspose2d", "conv2dWeightGrad"]);
     const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
     expect(config.versions).toEqual({ shibori: version, node: process.versions.node, dawn: "0.6.2" });
-    expect(config.losses.loss).toBe(`L1 of src + L1 of dst + ${latentWeight} · statistical latent L2 per element`);
+    expect(config.losses.loss).toBe(`L1 of src + dst + ${lossWeights.latent} · statistical latent L2 per element`);
     expect(config.network).toMatchObject({ parameters: 189_254, code: "3×3×64", codeLength: 576 });
   });
 
@@ -164,7 +164,7 @@ describe("train", () => {
     const config = JSON.parse(shell.read("b/config.json").toString());
     expect(config).toMatchObject({ pair: "hue", poses: "full", seed: 6, overrides: { pair: "hue", poses: "full" } });
     expect(config.data).toMatchObject({
-      ...{ kind: "folders", src: shell.file("faces/src"), dst: shell.file("faces/dst") },
+      ...{ kind: "folders", folders: { src: shell.file("faces/src"), dst: shell.file("faces/dst") } },
       ...{ training: 37, heldOut: 4, trueSwap: true },
     });
   });
@@ -174,7 +174,11 @@ describe("train", () => {
     cpSync(shell.file("faces/dst"), shell.file("you"), { recursive: true });
     const said = await shell.do(`train --src me --dst you --steps ${SHORT} --out c`);
     expect(said).toMatch(/^Whether it swaps cannot be measured without a known true swap: look at the previews\.$/m);
-    expect(Object.keys(metrics("c").all.at(-1)?.final as object)).toEqual(["reconstruction", "constantReconstruction"]);
+    expect(Object.keys(metrics("c").all.at(-1)?.final as object)).toEqual([
+      "reconstruction",
+      "constantReconstruction",
+      "gridEnergy",
+    ]);
     expect(shell.list("c/previews")).toEqual(["000003.png"]);
   });
 });

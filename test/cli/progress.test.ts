@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Progress } from "../../src/cli/progress.js";
 
-const line = (step: number) => ({ step, loss: 0.5, src: 0.1, dst: 0.1, latent: 0.01, rate: 1e-3 });
+const line = (step: number) => ({ step, loss: 0.5, "l1.src": 0.1, "l1.dst": 0.1, latent: 0.01, rate: 1e-3 });
 
 /** What a Progress writes to a terminal of so many columns. */
 function onTerminal(columns: number | undefined, use: (progress: Progress) => void): string {

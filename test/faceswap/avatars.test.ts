@@ -9,7 +9,7 @@ import { compileDirty, evaluate, expectNear, gpu, readAll, step, type Value } fr
 import { renderAvatar } from "../reference/avatars.js";
 import { type Tensor, zeros } from "../reference/tensor.js";
 
-const LAYERS = { picture: 0, eyes: 1, mouth: 2 } as const;
+const LAYERS = { picture: 0, eyes: 1, mouth: 2, features: 3 } as const;
 const layers = Object.keys(LAYERS) as Layer[];
 const BATCH = 2;
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import shader from "../../shaders/avatars.wgsl";
 import { UserError } from "../../src/engine/errors.js";
 import {
+  castNamed,
   DST,
   DST_COLOUR,
   DST_MILD,
@@ -9,7 +10,6 @@ import {
   IDENTITY_LAYOUT,
   PAIRS,
   packIdentity,
-  pairNamed,
   SRC,
 } from "../../src/faceswap/identities.js";
 
@@ -78,12 +78,13 @@ describe("the people", () => {
   });
 });
 
-test("pairNamed finds a pair, and lists the names when there is none", () => {
-  expect(pairNamed("mild")).toBe(PAIRS.mild);
+test("castNamed finds the identities of a pair or a group, and lists the names when there is none", () => {
+  expect(castNamed("mild")).toEqual({ src: PAIRS.mild.src, dst: PAIRS.mild.dst });
+  expect(Object.keys(castNamed("trio"))).toEqual(["src", "dst", "third"]);
   for (const name of ["wild", "", "constructor"]) {
-    expect(() => pairNamed(name)).toThrow(UserError);
-    expect(() => pairNamed(name)).toThrow(
-      `there is no avatar pair "${name}"; choose one of mild, hue, medium, both, colour, shape`,
+    expect(() => castNamed(name)).toThrow(UserError);
+    expect(() => castNamed(name)).toThrow(
+      `there are no avatars "${name}"; choose one of mild, hue, medium, both, colour, shape, trio`,
     );
   }
 });

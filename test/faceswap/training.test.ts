@@ -1,9 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { autoencoder, SIDES, type Side } from "../../src/faceswap/architecture.js";
 import { avatars } from "../../src/faceswap/avatars.js";
+import { checkConfig, type TrainingConfig } from "../../src/faceswap/config.js";
 import { PAIRS } from "../../src/faceswap/identities.js";
+import { type LossName, lossFormulas } from "../../src/faceswap/lossSlots.js";
+import { modelOf } from "../../src/faceswap/model.js";
 import type { PictureSet } from "../../src/faceswap/pictures.js";
-import { checkConfig, PRESETS, presetNamed, type TrainingConfig } from "../../src/faceswap/presets.js";
+import { PRESETS, presetNamed } from "../../src/faceswap/presets.js";
 import { compileTraining, type TrainingData } from "../../src/faceswap/training.js";
 import { compile, UserError } from "../../src/index.js";
 import { gpu, step } from "../gpu.js";
@@ -12,25 +15,26 @@ import { gpu, step } from "../gpu.js";
 const TINY: TrainingConfig = {
   architecture: { size: 32, stages: [8], mid: 8, code: 8 },
   ...{ batch: 2, steps: 60, rate: 5e-3, seed: 1 },
-  ...{ latentWeight: 1, latentStatistics: "element", pair: "mild", poses: "demo" },
+  ...{ lossWeights: { l1: 1, latent: 1 }, regionWeight: 0, latentStatistics: "element", pair: "mild", poses: "demo" },
+  identities: ["src", "dst"],
 };
 
-const OUTPUTS = ["loss", "src", "dst", "latent", "rate"] as const;
+const OUTPUTS = ["loss", "l1.src", "l1.dst", "latent", "rate"] as const;
 
 /** Trains from the start: scalars of every step, and the parameters and moments at the end. */
 async function train(change: Partial<TrainingConfig>, count: number, data?: TrainingData) {
   const config = { ...TINY, ...change };
   checkConfig(config);
-  const model = autoencoder(config.architecture, config.seed);
+  const model = modelOf(config);
   const program = await compileTraining(gpu, model, config, data);
   for (let i = 0; i < count; i++) await step(program);
   const { first, values } = await program.history();
   expect(first).toBe(1);
-  expect(Object.keys(values).sort()).toEqual([...OUTPUTS].sort());
+  expect(Object.keys(values).sort()).toEqual([...Object.keys(lossFormulas(config)), "rate"].sort());
   const states = new Map<string, Map<string, Float32Array>>();
   for (const state of ["values", "m", "v"]) states.set(state, await model.parameters.read(gpu, state));
   program.destroy();
-  return { scalars: values as Record<(typeof OUTPUTS)[number], Float32Array>, states };
+  return { scalars: values as Record<string, Float32Array>, states };
 }
 
 /** Avatars as bytes. */
@@ -60,7 +64,7 @@ describe("compileTraining", () => {
         name,
       ).toBe(true);
     }
-    const { loss, src, dst, latent, rate } = scalars;
+    const { loss, "l1.src": src, "l1.dst": dst, latent, rate } = scalars;
     for (const l1 of [src, dst]) {
       expect(mean(l1.subarray(-5)) / mean(l1.subarray(0, 5))).toBeLessThan(0.7);
     }
@@ -90,7 +94,8 @@ describe("compileTraining", () => {
   });
 
   it("weighs the latent loss", async () => {
-    const [without, tenfold] = [await train({ latentWeight: 0 }, 1), await train({ latentWeight: 10 }, 1)];
+    const weighed = (latent: number) => train({ lossWeights: { l1: 1, latent } }, 1);
+    const [without, tenfold] = [await weighed(0), await weighed(10)];
     const apart = tenfold.scalars.loss[0] - without.scalars.loss[0];
     expect(apart / (10 * tenfold.scalars.latent[0])).toBeCloseTo(1, 4);
     expect(tenfold.scalars.latent).toEqual(without.scalars.latent);
@@ -109,14 +114,14 @@ describe("compileTraining", () => {
           name,
         ).toBe(true);
     }
-    for (const side of SIDES) expect(new Set(scalars[side]).size).toBe(6);
+    for (const side of SIDES) expect(new Set(scalars[`l1.${side}`]).size).toBe(6);
   });
 
   it("trains on sets of pictures, other ones at every step", async () => {
     const sets = await pictureSets(8);
     const { scalars, states } = await train({}, 12, sets);
     expect(scalars.loss.every((value) => value > 0 && value < 10)).toBe(true);
-    expect(new Set(scalars.src).size).toBe(12);
+    expect(new Set(scalars["l1.src"]).size).toBe(12);
     expect(await train({}, 12, sets)).toEqual({ scalars, states });
     // One picture a side, of one colour: its loss can only come from that colour.
     const grey = (value: number): PictureSet => ({
@@ -125,7 +130,7 @@ describe("compileTraining", () => {
       size: 32,
     });
     const plain = await train({}, 60, { src: grey(255), dst: grey(0) });
-    for (const l1 of [plain.scalars.src, plain.scalars.dst]) {
+    for (const l1 of [plain.scalars["l1.src"], plain.scalars["l1.dst"]]) {
       expect(mean(l1.subarray(-5)) / l1[0]).toBeLessThan(0.5);
     }
   });
@@ -134,6 +139,61 @@ describe("compileTraining", () => {
     const one: PictureSet = { pictures: new Uint8Array(64 * 64 * 3), count: 1, size: 64 };
     await expect(train({}, 1, { src: one, dst: one })).rejects.toThrow(
       "pictures of src: 64 pixels do not fit a network for 32 pixels",
+    );
+  });
+});
+
+describe("compileTraining with other losses", () => {
+  /** One weight for each of them: the total is their sum. */
+  const sumOf = (config: TrainingConfig, scalars: Record<string, Float32Array>) =>
+    Object.keys(lossFormulas(config))
+      .filter((name) => name !== "loss")
+      .reduce((total, name) => total + (config.lossWeights[name.split(".")[0] as LossName] ?? 0) * scalars[name][0], 0);
+
+  it.each<[string, Partial<TrainingConfig>]>([
+    ["pixels and structure", { lossWeights: { l1: 1, mse: 2, ssim: 0.5, dssim: 1, "gradient-difference": 0.25 } }],
+    ["regions", { lossWeights: { l1: 1, dssim: 1 }, regionWeight: 8 }],
+    ["random features", { lossWeights: { l1: 1, "random-features": 0.5, latent: 1 } }],
+    ["codes", { lossWeights: { l1: 1, latent: 1, coral: 1, mmd: 1, adversary: 0.5, consistency: 0.1 } }],
+    ["a sampled code", { architecture: { ...TINY.architecture, sampled: true }, lossWeights: { l1: 1, vib: 0.01 } }],
+    [
+      "three identities",
+      { pair: "trio", identities: ["src", "dst", "third"], lossWeights: { l1: 1, latent: 1, consistency: 0.1 } },
+    ],
+  ])("trains by %s: finite, their weighted sum, and every parameter moves", async (_, change) => {
+    const config = { ...TINY, ...change };
+    const { scalars, states } = await train(change, 3);
+    for (const [name, values] of Object.entries(scalars)) expect(values.every(Number.isFinite), name).toBe(true);
+    const total = sumOf(config, scalars);
+    expect(Math.abs(scalars.loss[0] - total)).toBeLessThanOrEqual(16 * 2 ** -24 * total);
+    for (const [name, m] of states.get("m") ?? []) {
+      expect(m.every(Number.isFinite) && m.some((v) => v !== 0), name).toBe(true);
+    }
+  });
+
+  it("weighs regions: L1 rises by what the mask says, and by nothing without one", async () => {
+    const [plain, weighed] = [await train({}, 1), await train({ regionWeight: 8 }, 1)];
+    const ratio = weighed.scalars["l1.src"][0] / plain.scalars["l1.src"][0];
+    // Eyes, brows and mouth are about a tenth of the picture.
+    expect(ratio).toBeGreaterThan(1.2);
+    expect(ratio).toBeLessThan(4);
+    expect(weighed.scalars.latent).toEqual(plain.scalars.latent);
+  });
+
+  it("a loss of weight 0 is logged and trains nothing", async () => {
+    const [without, logged] = [await train({}, 4), await train({ lossWeights: { l1: 1, mse: 0, latent: 1 } }, 4)];
+    expect(logged.scalars["mse.src"].every((v) => v > 0)).toBe(true);
+    expect(logged.scalars.loss).toEqual(without.scalars.loss);
+    expect(logged.states.get("values")).toEqual(without.states.get("values"));
+  });
+
+  it("refuses what does not fit", async () => {
+    const grey: PictureSet = { pictures: new Uint8Array(32 * 32 * 3).fill(9), count: 1, size: 32 };
+    await expect(train({ regionWeight: 2 }, 1, { src: grey, dst: grey })).rejects.toThrow(
+      "regionWeight 2: where eyes and mouth are is known of avatars only; set it to 0",
+    );
+    await expect(train({ pair: "trio" }, 1)).rejects.toThrow(
+      'the avatars "trio" are src, dst, third, but the identities are src, dst',
     );
   });
 });
@@ -149,8 +209,23 @@ describe("checkConfig refuses, naming the value:", () => {
     [{ rate: 0 }, "learning rate 0 must be a positive number"],
     [{ rate: Number.NaN }, "learning rate NaN must be a positive number"],
     [{ rate: Number.POSITIVE_INFINITY }, "learning rate Infinity must be a positive number"],
-    [{ latentWeight: -1 }, "latent weight -1 must be a number from 0"],
-    [{ latentWeight: Number.NaN }, "latent weight NaN must be a number from 0"],
+    [{ lossWeights: { l1: 1, latent: -1 } }, "loss latent: weight -1 must be a number from 0"],
+    [{ lossWeights: { l1: Number.NaN } }, "loss l1: weight NaN must be a number from 0"],
+    [{ lossWeights: { latent: 1 } }, "no loss of pictures has a weight: give one, such as l1"],
+    [{ lossWeights: { l1: 0 } }, "no loss of pictures has a weight"],
+    [{ lossWeights: { l1: 1, "ms-ssim": 1 } }, "loss ms-ssim needs pictures of at least 161 pixels, not 32"],
+    [{ lossWeights: { "lpips-alex": 1, "lpips-vgg": 1 } }, "losses lpips-alex and lpips-vgg: one trunk of LPIPS a run"],
+    [{ lossWeights: { l1: 1, adversary: 0 } }, "loss adversary: its classifier learns by it"],
+    [{ lossWeights: { l1: 1, vib: 1 } }, "loss vib is of a sampled code: set architecture.sampled"],
+    [
+      { architecture: { ...TINY.architecture, sampled: true } },
+      "architecture.sampled: a sampled code needs the loss vib",
+    ],
+    [{ regionWeight: -1 }, "regionWeight -1 must be a number from 0"],
+    [{ regionWeight: 1, lossWeights: { ssim: 1 } }, "regionWeight 1 weighs only l1, mse, dssim, gradient-difference"],
+    [{ identities: ["src"] }, "identities src: a swap needs at least 2"],
+    [{ identities: ["src", "src"] }, 'identities: "src" is named twice'],
+    [{ identities: ["src", "encoder"] }, 'identities: "encoder" is the name of other layers: choose another'],
   ])("%o", (change, message) => {
     const wrong = () => checkConfig({ ...TINY, ...change });
     expect(wrong).toThrow(UserError);

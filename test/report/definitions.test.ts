@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { groupsOfTotal, type Loss, otherJudging, whyUnranked } from "../../src/report/definitions.js";
+import { groupsOfTotal, otherJudging, whyUnranked } from "../../src/report/definitions.js";
 import type { RunConfig } from "../../src/storage/runConfig.js";
 import { runConfig } from "../storage/runs.js";
 
@@ -10,12 +10,13 @@ const network = (code: string) => ({ network: { ...runConfig().network, code } }
 const folders = (letter: string) => ({
   data: {
     kind: "folders" as const,
-    ...{ src: "/s", dst: "/d", training: 9, heldOut: 1, trueSwap: false },
+    ...{ folders: { src: "/s", dst: "/d" }, training: 9, heldOut: 1, trueSwap: false },
     fingerprint: letter.repeat(64),
   },
 });
 
-const ALL: Loss[] = ["l1", "latent", "loss"];
+const ALL = ["l1", "latent", "loss"] as const;
+type Loss = (typeof ALL)[number];
 
 describe("losses are ranked", () => {
   it.each<[string, Partial<RunConfig>]>([
@@ -28,7 +29,7 @@ describe("losses are ranked", () => {
   });
 
   it("on the same folders, wherever they lie", () => {
-    const moved = { ...folders("a").data, src: "/elsewhere" };
+    const moved = { ...folders("a").data, folders: { src: "/elsewhere", dst: "/d" } };
     for (const loss of ALL) expect(whyUnranked(loss, named(folders("a"), { data: moved }))).toBeUndefined();
   });
 });
@@ -62,7 +63,7 @@ describe("losses are not ranked", () => {
     ],
     [
       "of another L1",
-      losses({ dst: "smooth L1" }),
+      losses({ "l1.dst": "smooth L1" }),
       { l1: "the formulas differ (a: L1; b: smooth L1)", latent: undefined, loss: undefined },
     ],
     [
@@ -92,7 +93,7 @@ describe("losses are not ranked", () => {
   });
 
   it("of totals without a latent part, codes may differ", () => {
-    const none = { latentWeight: 0 };
+    const none = { lossWeights: { l1: 1, latent: 0 } };
     expect(whyUnranked("loss", named(none, { ...none, ...network("64") }))).toBeUndefined();
     expect(whyUnranked("latent", named(none, { ...none, ...network("64") }))).toMatch(/^it is of codes/);
   });

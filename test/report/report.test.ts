@@ -6,7 +6,7 @@ import { QUANTITIES } from "../../src/report/quantities.js";
 import { reportPage, writeReport } from "../../src/report/report.js";
 import { viewRun } from "../../src/report/runView.js";
 import { opened } from "./html.js";
-import { makeRun, type Recipe, SWAPS, TRAP } from "./runs.js";
+import { EXPRESSIVE, makeRun, type Recipe, SWAPS, TRAP } from "./runs.js";
 
 const folder = mkdtempSync(join(tmpdir(), "shibori-report-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -17,7 +17,7 @@ const open = (recipe: Recipe) => opened(reportPage(viewRun(run(recipe))));
 const LOOKS = [240, 480, 720];
 const folders = {
   kind: "folders",
-  ...{ src: "/faces/o'hara & <b>", dst: "/faces/dst", training: 90, heldOut: 10, trueSwap: false },
+  ...{ folders: { src: "/faces/o'hara & <b>", dst: "/faces/dst" }, training: 90, heldOut: 10, trueSwap: false },
   fingerprint: "a".repeat(64),
 } as const;
 const other = {
@@ -54,6 +54,16 @@ const STATES: [state: string, recipe: Recipe, sentence: string][] = [
     "Unfinished After 90 of 2,400 steps nothing has been measured yet; the verdict comes at the end.",
   ],
   ["before the first step", { done: 0 }, "Unfinished No step has been logged yet; the verdict comes at the end."],
+  [
+    "that shows expression",
+    { measures: EXPRESSIVE, finished: true, looks: LOOKS },
+    "pose correlation 0.95 of its ceiling. It shows expression: eyes, brows and mouth follow.",
+  ],
+  [
+    "that swaps without expression",
+    { measures: { ...EXPRESSIVE, eyes: 0.7, responseBrow: 0.1 }, finished: true, looks: LOOKS },
+    "It does not show expression: eyes 0.70 and brow response 0.10.",
+  ],
   [
     "of folders",
     { config: { data: folders }, unknown: true, finished: true, looks: LOOKS, previews: [2400] },
@@ -106,7 +116,7 @@ describe("the report of a run", () => {
   });
 
   it("shows every measure, its ceiling and the constant picture's, with the final values", () => {
-    const { text, data } = open({ finished: true, looks: LOOKS });
+    const { text, data } = open({ finished: true, looks: LOOKS, measures: EXPRESSIVE });
     for (const { name, meaning } of QUANTITIES) {
       expect(text).toContain(name);
       expect(text).toContain(meaning);
@@ -115,8 +125,8 @@ describe("the report of a run", () => {
     expect(text).toContain("Swap error 0.0232 0.0189 0.0337");
     expect(text).toContain("Pose correlation 0.6842 0.7231 0");
     expect(text).toContain("Reconstruction error 0.0187 – 0.0349");
-    expect(text).toContain("Eyes 0.8366 0.8405 1");
-    expect(text).toContain("Mouth 0.7456 0.7073 1");
+    expect(text).toContain("Eyes 0.5900 0.4800 1");
+    expect(text).toContain("Mouth 0.4100 0.3400 1");
     expect(text).toContain("Distance from the source 0.0525 0.0551 0.0572");
     expect(Object.keys(data.charts)).toEqual([
       ...["t", "swapError", "poseCorrelation", "reconstruction", "eyes", "mouth"],
@@ -242,8 +252,8 @@ describe("the report of a run", () => {
     const step = (n: number) => ({
       step: n,
       loss: 1,
-      src: n === 70_050 ? 9 : 0.1 + 0.01 * Math.sin(n),
-      dst: 0.1,
+      "l1.src": n === 70_050 ? 9 : 0.1 + 0.01 * Math.sin(n),
+      "l1.dst": 0.1,
       latent: 0.1,
       rate: 1,
     });

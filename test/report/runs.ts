@@ -1,3 +1,4 @@
+import { expressionGates, showsExpression } from "../../src/faceswap/expression.js";
 import { gates, type Measures } from "../../src/faceswap/measures.js";
 import { COLUMNS, type Column, encodeSheet, type Shown } from "../../src/report/sheets.js";
 import type { Picture } from "../../src/storage/picture.js";
@@ -17,7 +18,23 @@ export const SWAPS: Measures = {
     constantLeakError: 0.0572,
   },
   ...{ poseCorrelation: 0.6842, poseCorrelationCeiling: 0.7231 },
-  ...{ eyes: 0.8366, eyesCeiling: 0.8405, mouth: 0.7456, mouthCeiling: 0.7073 },
+  ...{
+    eyes: 0.8366,
+    eyesCeiling: 0.8405,
+    mouth: 0.7456,
+    mouthCeiling: 0.7073,
+    gridEnergy: 0.42,
+    gridEnergyCeiling: 0.4,
+  },
+};
+
+/** Measures of a run that also shows expression, as measured of avatar-128. */
+export const EXPRESSIVE: Measures = {
+  ...SWAPS,
+  ...{ eyes: 0.59, eyesCeiling: 0.48, mouth: 0.41, mouthCeiling: 0.34 },
+  ...{ responseMouth: 0.75, responseMouthCeiling: 0.82, responseSmile: 0.57, responseSmileCeiling: 0.64 },
+  ...{ responseEye: 0.34, responseEyeCeiling: 0.27, responseBrow: 0.6, responseBrowCeiling: 0.92 },
+  ...{ responseGaze: 0.33, responseGazeCeiling: 0.25 },
 };
 
 /** Measures of the trap, as measured of avatar-64-naive. */
@@ -32,7 +49,7 @@ export const TRAP: Measures = {
     constantLeakError: 0.0572,
   },
   ...{ poseCorrelation: 0.6825, poseCorrelationCeiling: 0.8848 },
-  ...{ eyes: 0.9188, eyesCeiling: 0.526, mouth: 0.5234, mouthCeiling: 0.4532 },
+  ...{ eyes: 0.9188, eyesCeiling: 0.526, mouth: 0.5234, mouthCeiling: 0.4532, gridEnergy: 0.5, gridEnergyCeiling: 0.6 },
 };
 
 export interface Recipe {
@@ -102,18 +119,22 @@ export function makeRun(path: string, recipe: Recipe = {}): RunFolder {
     previews = [],
   } = recipe;
   const folder = RunFolder.create(path, config, { overwrite: true });
-  const { reconstruction, constantReconstruction } = measures;
-  const known = unknown ? { reconstruction, constantReconstruction } : measures;
+  const { reconstruction, constantReconstruction, gridEnergy } = measures;
+  const known = unknown ? { reconstruction, constantReconstruction, gridEnergy } : measures;
   folder.appendMetrics(
     Array.from({ length: done }, (_, i) => {
       const src = l1 + 0.1 / (1 + i / 20) + 0.001 * Math.sin(i * 12.9);
       const latent = 0.0001 + 0.02 / (1 + i);
-      return { step: i + 1, loss: 2 * src + 5 * latent, src, dst: src * 0.9, latent, rate: config.rate };
+      return { step: i + 1, loss: 2 * src + 5 * latent, "l1.src": src, "l1.dst": src * 0.9, latent, rate: config.rate };
     }),
   );
   for (const step of looks) folder.appendMetrics([{ step, measures: unknown ? known : { poses: 16, ...measures } }]);
   if (finished) {
-    const verdict = { gates: gates(measures), passed: gates(measures).every(({ passed }) => passed) };
+    const expression = expressionGates(measures);
+    const verdict = {
+      ...{ gates: gates(measures), passed: gates(measures).every(({ passed }) => passed) },
+      ...(expression && { expression, showsExpression: showsExpression(measures) }),
+    };
     folder.appendMetrics([{ step: config.steps, final: unknown ? known : { poses: 128, ...measures, ...verdict } }]);
   }
   folder.appendTime({ step: 0, seconds: 0, at: "2026-11-25T20:07:28.477Z" });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../src/engine/errors.js";
-import { COLUMNS, type Column, decodeSheet, encodeSheet } from "../../src/report/sheets.js";
+import { COLUMNS, type Column, decodeSheet, encodeMatrix, encodeSheet, type Shown } from "../../src/report/sheets.js";
 import { encodePng } from "../../src/storage/png.js";
 import { POSES, pictureOf, sheetOf, shownIn } from "./runs.js";
 
@@ -34,10 +34,46 @@ describe("a preview sheet", () => {
   });
 });
 
+describe("a matrix", () => {
+  const names = ["ann", "bob", "cy"];
+  /** What the sheet has of an identity in a pose: its picture, or a decoder's. */
+  const shown = (from: number, pose: number, to = -1) => pictureOf(from * 20 + pose * 5 + to + 1);
+  const matrixOf = (shows: Shown) => {
+    const line = (from: number) => ({
+      pictures: [0, 1].map((pose) => shown(from, pose)),
+      as: Object.fromEntries(names.map((name, to) => [name, [0, 1].map((pose) => shown(from, pose, to))])),
+    });
+    return encodeMatrix(Object.fromEntries(names.map((name, from) => [name, line(from)])), { title: "t", shows });
+  };
+
+  it("gives the first two identities back as if they were alone", () => {
+    const sheet = decodeSheet(matrixOf({ kind: "avatars", pair: "trio", poses: "demo" }), "a.png");
+    expect(sheet).toMatchObject({ shows: { kind: "avatars", pair: "trio", poses: "demo" }, poses: 2, size: 8 });
+    for (const pose of [0, 1]) {
+      expect(sheet.tile(pose, "src")).toEqual(shown(0, pose));
+      expect(sheet.tile(pose, "srcReconstruction")).toEqual(shown(0, pose, 0));
+      expect(sheet.tile(pose, "swap")).toEqual(shown(0, pose, 1));
+      expect(sheet.tile(pose, "trueSwap")).toEqual(shown(1, pose));
+      expect(sheet.tile(pose, "reverse")).toEqual(shown(1, pose, 0));
+      expect(sheet.tile(pose, "dstReconstruction")).toEqual(shown(1, pose, 1));
+      expect(sheet.tile(pose, "dst")).toEqual(shown(1, pose));
+    }
+    expect(sheet.tile(2, "src")).toBeUndefined();
+  });
+
+  it("of pictures without a known swap has none", () => {
+    const sheet = decodeSheet(matrixOf({ kind: "folders" }), "a.png");
+    expect(sheet.tile(0, "trueSwap")).toBeUndefined();
+    expect(sheet.tile(0, "dst")).toEqual(shown(1, 0));
+  });
+});
+
 describe("refuses", () => {
   const picture = pictureOf(1);
   const withText = (text: string) => encodePng(picture, { text: { Shibori: text } });
   const layout = (grid: object) => withText(JSON.stringify({ shows: { kind: "folders" }, columns: ["src"], grid }));
+  const matrix = (grid: object) =>
+    withText(JSON.stringify({ shows: { kind: "folders" }, identities: ["a", "b"], grid }));
   const grid = { left: 0, top: 0, pitchX: 8, pitchY: 8, rows: 1, columns: 1, width: 8, height: 8, scale: 1 };
   it.each<[string, Uint8Array, RegExp]>([
     ["another picture", encodePng(picture), /^a\.png: it does not say how it is laid out; it is no preview of a run$/],
@@ -45,6 +81,8 @@ describe("refuses", () => {
     ["no layout", withText("null"), /damaged$/],
     ["half a layout", layout({ left: 1 }), /damaged$/],
     ["a layout with fractions", layout({ ...grid, left: 0.5 }), /damaged$/],
+    ["a matrix that lacks a column", matrix({ ...grid, rows: 2, columns: 2 }), /damaged$/],
+    ["a matrix that lacks a row", matrix({ ...grid, rows: 3, columns: 3 }), /damaged$/],
     ["half a file", sheetOf(1).subarray(0, 2000), /^a\.png: cut short/],
     ["no picture", Buffer.from("hello"), /^a\.png: not a PNG file$/],
   ])("%s", (_, bytes, message) => {

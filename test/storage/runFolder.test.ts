@@ -64,7 +64,7 @@ describe("a run folder", () => {
 
   it("sorts measures, the verdict and a fault from the losses of steps", () => {
     const folder = create();
-    const measures = { reconstruction: 0.1, constantReconstruction: 0.2 };
+    const measures = { reconstruction: 0.1, constantReconstruction: 0.2, gridEnergy: 0.3 };
     folder.appendMetrics([line(1), { step: 1, measures }, line(2), { step: 2, final: measures }]);
     folder.appendMetrics([{ step: 3, fault: "NaN" }]);
     folder.appendMetrics([]);
@@ -219,7 +219,7 @@ describe("a run folder", () => {
       [{ continued: "x" }, /: continued: expected array, received string; /],
       [
         { architecture: { size: 32, stages: [4], mid: 5e7, code: 4 } },
-        /: architecture: .* a layer of over 2\^26 weights/,
+        /: architecture: layer encoder.1, .* weights, over 2\^26$/,
       ],
       [{ architecture: { size: 33, stages: [4], mid: 4, code: 4 } }, /: architecture: 33 pixels do not fit/],
     ];

@@ -1,0 +1,101 @@
+import { UserError } from "../engine/errors.js";
+import { MAX_RATE } from "../nn/optimisers.js";
+import { type Architecture, checkArchitecture, checkIdentities } from "./architecture.js";
+import { type CastName, castNamed } from "./identities.js";
+import type { LatentStatistics } from "./losses.js";
+import { isPictureLoss, type LossName, type LossWeights, LPIPS_KINDS, REGIONAL, slotsOf } from "./lossSlots.js";
+import { leastSize } from "./perceptual/trunks.js";
+import type { PoseKind } from "./poses.js";
+
+/** Everything that decides a training run, apart from the adapter. */
+export interface TrainingConfig {
+  readonly architecture: Architecture;
+  /** Names of those who are swapped: each has a decoder. */
+  readonly identities: readonly string[];
+  /** Pictures per identity and step; at least 2, for the variance in the latent loss. */
+  readonly batch: number;
+  readonly steps: number;
+  /** Adam's learning rate after 50 steps of warm-up; falls linearly over the last 30 % of the steps. */
+  readonly rate: number;
+  readonly seed: number;
+  /** Weight of each loss; one of weight 0 is only logged. */
+  readonly lossWeights: LossWeights;
+  /** What the latent loss is taken over. */
+  readonly latentStatistics: LatentStatistics;
+  /** How much more eyes, brows and mouth weigh in the losses of pixels: a pixel there counts 1 + this. */
+  readonly regionWeight: number;
+  /** The avatars to train on and to be measured with. */
+  readonly pair: CastName;
+  readonly poses: PoseKind;
+}
+
+/** @throws UserError naming the value that is out of range, or does not fit another */
+export function checkConfig(config: TrainingConfig): void {
+  const whole = (name: string, n: number, least: number) => {
+    if (!Number.isSafeInteger(n) || n < least) throw new UserError(`${name} ${n} must be a whole number from ${least}`);
+  };
+  if (config.batch === 1) {
+    throw new UserError("batch 1: the latent loss needs a variance, so at least 2 pictures per identity");
+  }
+  whole("batch", config.batch, 2);
+  whole("steps", config.steps, 1);
+  whole("seed", config.seed, 0);
+  if (!(config.rate > 0 && config.rate <= MAX_RATE)) {
+    throw new UserError(`learning rate ${config.rate} must be a positive number up to 1e30`);
+  }
+  if (!(config.regionWeight >= 0 && Number.isFinite(config.regionWeight))) {
+    throw new UserError(`regionWeight ${config.regionWeight} must be a number from 0`);
+  }
+  checkIdentities(config.identities);
+  checkArchitecture(config.architecture);
+  checkLosses(config);
+}
+
+/** Whether the avatars are those that the identities name. @throws UserError */
+export function checkCast({ identities, pair }: TrainingConfig): void {
+  const cast = Object.keys(castNamed(pair));
+  if (cast.join() !== identities.join()) {
+    throw new UserError(
+      `the avatars "${pair}" are ${cast.join(", ")}, but the identities are ${identities.join(", ")}`,
+    );
+  }
+}
+
+/** The least picture that a loss can look at: its windows or its network's strides must fit. */
+function leastSizeOf(name: LossName): number {
+  if (name in LPIPS_KINDS) return leastSize(LPIPS_KINDS[name as keyof typeof LPIPS_KINDS]);
+  return { ssim: 11, "ms-ssim": 161, dssim: 6 }[name as string] ?? 1;
+}
+
+function checkLosses({ lossWeights, architecture, regionWeight }: TrainingConfig): void {
+  const slots = slotsOf(lossWeights);
+  for (const name of slots) {
+    const weight = lossWeights[name] as number;
+    if (!(weight >= 0 && Number.isFinite(weight)))
+      throw new UserError(`loss ${name}: weight ${weight} must be a number from 0`);
+    const least = leastSizeOf(name);
+    if (architecture.size < least) {
+      throw new UserError(`loss ${name} needs pictures of at least ${least} pixels, not ${architecture.size}`);
+    }
+  }
+  const trained = slots.filter((name) => lossWeights[name]);
+  if (!trained.some(isPictureLoss)) {
+    throw new UserError("no loss of pictures has a weight: give one, such as l1 (--loss l1=1)");
+  }
+  const lpips = slots.filter((name) => name in LPIPS_KINDS);
+  if (lpips.length > 1) throw new UserError(`losses ${lpips.join(" and ")}: one trunk of LPIPS a run`);
+  if (lossWeights.adversary === 0)
+    throw new UserError("loss adversary: its classifier learns by it, so its weight must be positive");
+  const sampled = architecture.sampled ?? false;
+  if (sampled && !lossWeights.vib) {
+    throw new UserError(
+      "architecture.sampled: a sampled code needs the loss vib with a positive weight (--loss vib=0.001)",
+    );
+  }
+  if (!sampled && lossWeights.vib !== undefined) {
+    throw new UserError("loss vib is of a sampled code: set architecture.sampled (--set architecture.sampled=true)");
+  }
+  if (regionWeight && !trained.some((name) => (REGIONAL as readonly LossName[]).includes(name))) {
+    throw new UserError(`regionWeight ${regionWeight} weighs only ${REGIONAL.join(", ")}, and none of them is trained`);
+  }
+}
