@@ -21,7 +21,7 @@ const naive: Architecture = { size: 128, stages: [16, 32], mid: 64, code: 64 };
 
 const expressive = {
   ...COMMON,
-  ...{ batch: 2, steps: 3600, rate: 1.5e-3 },
+  ...{ batch: 2, steps: 3600, rate: 2.5e-3 },
   lossWeights: { l1: 1, dssim: 1, latent: 3 },
   regionWeight: 8,
 };
