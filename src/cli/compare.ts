@@ -60,18 +60,22 @@ function compare(paths: string[], { out }: { out: string }): void {
 }
 
 function verdictTable(runs: readonly Compared[]): string {
+  const measured = runs.some(({ look }) => look?.showsExpression !== undefined);
   const head = ["run", "steps", "reconstruction", "t", "swap error", "pose corr.", "verdict"];
+  if (measured) head.push("expression");
   const rows = runs.map((run) => {
     const { name, step, config, look } = run;
     const { reconstruction, t, swapError, poseCorrelation } = look ? parts(look.measures) : NOTHING;
     const figures = [reconstruction, t, swapError, poseCorrelation].map(part);
-    return [name, `${step}/${config.steps}`, ...figures, verdictOf(run).word.toLowerCase()];
+    const shows = look?.showsExpression;
+    const expression = measured ? [shows === undefined ? part(undefined) : shows ? "shown" : "not shown"] : [];
+    return [name, `${step}/${config.steps}`, ...figures, verdictOf(run).word.toLowerCase(), ...expression];
   });
   const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i].length)));
   // Names and verdicts stand to the left, figures to the right.
   const line = (cells: readonly string[]) =>
     cells
-      .map((cell, i) => (i === 0 || i === 6 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
+      .map((cell, i) => (i === 0 || i >= 6 ? cell.padEnd(widths[i]) : cell.padStart(widths[i])))
       .join("  ")
       .trimEnd();
   return [head, ...rows].map(line).join("\n");

@@ -58,13 +58,16 @@ export class Progress {
     }
   }
 
-  /** The first loss of pictures that is logged, of each identity: "L1 .061 .055". */
+  /** The first loss of pictures that is logged, of each of two identities or the mean of more: "L1 .061 .055". */
   #pictureLoss(line: StepLine): string[] {
     const first = Object.keys(line).find((name) => name.includes("."));
     if (!first) return [];
     const [slot] = first.split(".");
-    const values = Object.keys(line).filter((name) => name.startsWith(`${slot}.`));
-    return [`${slot === "l1" ? "L1" : slot} ${values.map((name) => decimal(line[name], 3)).join(" ")}`];
+    const values = Object.keys(line)
+      .filter((name) => name.startsWith(`${slot}.`))
+      .map((name) => line[name]);
+    const shown = values.length > 2 ? [values.reduce((sum, value) => sum + value, 0) / values.length] : values;
+    return [`${slot === "l1" ? "L1" : slot} ${shown.map((value) => decimal(value, 3)).join(" ")}`];
   }
 
   /** Says something without disturbing the bar. */

@@ -45,7 +45,7 @@ ${measuresTable(runs)}
 ${lossesTable(runs)}
 </section>
 <section id="curves"><h2>Curves</h2>
-<p class="quiet about">A run has the same line everywhere. Losses: medians over about a fiftieth of the steps (at most 501). Measures: on fewer
+<p class="quiet about">A run has the same line everywhere. Losses: without their weights in the total, medians over about a fiftieth of the steps (at most 501). Measures: on fewer
 poses while training than at the end, which is the last point.</p>
 <div class="charts">${others.map(chartFigure)}</div>
 </section>

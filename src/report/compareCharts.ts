@@ -1,14 +1,14 @@
 /** The curves of several runs, over each other. */
-import { isPictureLoss, LOSS_NAMES } from "../faceswap/lossSlots.js";
+import { isPictureLoss } from "../faceswap/lossSlots.js";
 import { gates } from "../faceswap/measures.js";
 import type { Chart, NamedCurve } from "./charts.js";
 import type { Compared } from "./compared.js";
 import { groupsOfTotal, otherDefinition, otherPictures, whyUnranked } from "./definitions.js";
-import { hintOf, LOSS_TITLES, type Loss, lossOf, sharedPictureLoss } from "./losses.js";
+import { LOSS_TEXTS, type Loss, lossOf, sharedPictureLoss, slotsOfAny, textOf } from "./losses.js";
 import { list } from "./numbers.js";
 import type { CurveStyle } from "./pageData.js";
 import { type AnyMeasures, boundOf, knowsSwap } from "./quantities.js";
-import { lossSeries } from "./runCharts.js";
+import { guess, lossSeries } from "./runCharts.js";
 import { parts } from "./runView.js";
 import { curve, type Series, smoothed, spansDecades, windowOf } from "./thin.js";
 
@@ -38,29 +38,29 @@ function lossCharts(runs: readonly Compared[]): Chart[] {
     hint: string,
     some: readonly Compared[],
     loss: Loss,
+    levels: readonly NamedCurve[] = [],
   ): Chart => {
     const curves = some.map(({ name, config, metrics, tone, style }) => {
       const series = lossSeries(metrics.steps, lossOf(loss, config));
       return { label: name, group: curve(smoothed(series, windowOf(series.x.length)), tone, style) };
     });
     const log = spansDecades(curves.map(({ group }) => group));
-    return { id, title, axis, hint, curves, x: longest(runs), log, shows: log ? [] : [0] };
+    return { id, title, axis, hint, curves: [...curves, ...levels], x: longest(runs), log, shows: log ? [] : [0] };
   };
   const caution = (why: string | undefined) => (why ? ` Not to be ranked: ${why}.` : "");
   const shared = sharedPictureLoss(runs.map(({ config }) => config));
-  const names = LOSS_NAMES.filter((name) => runs.some(({ config }) => config.lossWeights[name] !== undefined));
+  const names = slotsOfAny(runs.map(({ config }) => config));
   const slots = [...(shared ? [shared] : []), ...names.filter((name) => name !== shared)].map((name) => {
     const some = runs.filter(({ config }) => config.lossWeights[name] !== undefined);
-    const mean = isPictureLoss(name) ? "Mean over identities." : hintOf(name);
-    const missing = some.length < runs.length ? ` Only ${list(some.map((run) => run.name))} log it.` : "";
-    return chart(
-      name,
-      LOSS_TITLES[name],
-      "unweighted",
-      `${mean}${missing}${caution(whyUnranked(name, some))}`,
-      some,
-      name,
-    );
+    const why = whyUnranked(name, some);
+    // Of several formulas no one axis is right.
+    const { title, hint, axis } = otherDefinition(name, some) ? LOSS_TEXTS[name] : textOf(name, some[0].config);
+    const missing =
+      some.length < runs.length
+        ? ` Only ${list(some.map((run) => run.name))} log${some.length > 1 ? "" : "s"} it.`
+        : "";
+    const said = isPictureLoss(name) ? `Mean over identities.${name === "random-features" ? ` ${hint}` : ""}` : hint;
+    return chart(name, title, axis, `${said}${missing}${caution(why)}`, some, name, levelsOf(name, some));
   });
   const totals = groupsOfTotal(runs).map((some, i, all) => {
     const alone = all.length > 1;
@@ -71,6 +71,13 @@ function lossCharts(runs: readonly Compared[]): Chart[] {
     return chart(`loss${i}`, title, "weighted sum", `${some[0].config.losses.loss}.${why}`, some, "loss");
   });
   return [...slots, ...totals];
+}
+
+/** What an adversary that knows nothing scores, where that is one number. */
+function levelsOf(name: Loss, runs: readonly Compared[]): NamedCurve[] {
+  const counts = new Set(runs.map(({ config }) => config.identities.length));
+  if (name !== "adversary" || counts.size > 1 || !runs.some(({ step }) => step > 0)) return [];
+  return [guess([...counts][0], longest(runs)[1])];
 }
 
 function measureCharts(runs: readonly Compared[]): Chart[] {

@@ -1,13 +1,15 @@
 /** Tables with a column a run. */
-import { LOSS_NAMES } from "../faceswap/lossSlots.js";
+
+import { isPictureLoss } from "../faceswap/lossSlots.js";
 import type { Gate } from "../faceswap/measures.js";
+import type { StepLine } from "../storage/metrics.js";
 import { lineKey } from "./charts.js";
-import { type Compared, endOf } from "./compared.js";
+import { type Compared, lossAtEnd } from "./compared.js";
 import { configRows } from "./configDifferences.js";
-import { otherJudging, whyUnranked } from "./definitions.js";
+import { otherJudging, otherWorst, whyUnranked } from "./definitions.js";
 import { gateBar } from "./gateCards.js";
 import { type Content, type Html, html } from "./html.js";
-import { LOSS_TITLES } from "./losses.js";
+import { LOSS_TEXTS, type Loss, lossOf, slotsOfAny, whoIs } from "./losses.js";
 import { count, duration, figure, list, part } from "./numbers.js";
 import { numberOf, QUANTITIES, type Quantity } from "./quantities.js";
 import { parts } from "./runView.js";
@@ -94,7 +96,7 @@ function whyMeasuresUnranked(runs: readonly Compared[]): string | undefined {
   if (early.length) return `${list(early.map(({ name }) => name))} ${early.length === 1 ? "is" : "are"} unfinished`;
   const kinds = new Set(runs.map(({ look }) => look?.gates !== undefined));
   if (kinds.size > 1) return "the true swap is known of some runs only";
-  return otherJudging(runs);
+  return otherJudging(runs) ?? otherWorst(runs.map(({ name, look }) => ({ name, worst: look?.pair })));
 }
 
 /** Every measure of every run beside its ceiling and the constant picture's. */
@@ -133,13 +135,16 @@ function bestOf(values: readonly number[], best: NonNullable<Quantity["best"]>):
 
 /** Losses at the end; those of one definition on the same pictures are ranked, of the others the reason is given. */
 export function lossesTable(runs: readonly Compared[]): Html {
-  const names = LOSS_NAMES.filter((name) => runs.some(({ config }) => config.lossWeights[name] !== undefined));
-  const rows = [...names, "loss" as const].map((loss): Row => {
-    const own = runs.map((run) => endOf(loss, run));
+  const configs = runs.map(({ config }) => config);
+  const rows = [...slotsOfAny(configs), "loss" as const].flatMap((loss): Row[] => {
     const why = whyUnranked(loss, runs);
-    const winner = why ? undefined : bestOf(own, "least");
-    const head = loss === "loss" ? "total" : LOSS_TITLES[loss];
-    return { head, cells: own.map((n, i) => value(n, i === winner)), note: why && `Not ranked: ${why}.` };
+    const row = (head: string, of: (run: Compared) => number): Row => {
+      const own = runs.map(of);
+      const winner = why ? undefined : bestOf(own, "least");
+      return { head, cells: own.map((n, i) => value(n, i === winner)) };
+    };
+    const each = rowsOf(loss, configs).map(({ head, of }) => row(head, (run) => lossAtEnd(run, of(run))));
+    return each.map((one, i) => (i === each.length - 1 ? { ...one, note: why && `Not ranked: ${why}.` } : one));
   });
   const lengths = new Set(runs.map(({ step }) => step));
   const steps =
@@ -147,11 +152,23 @@ export function lossesTable(runs: readonly Compared[]): Html {
       ? ` The runs are of different lengths: ${runs.map(({ name, step }) => `${name} ${count(step)}`).join(", ")} steps.`
       : "";
   return runsTable(
-    `Median of the last twentieth of the steps, on training pictures; losses of pictures are means over identities. ★ marks the least, where the runs' losses are one and the same quantity.${steps}`,
+    `Median of the last twentieth of the steps, on training pictures. ★ marks the least, where the runs' losses are one and the same quantity.${steps}`,
     "loss",
     runs,
     rows,
   );
+}
+
+/** A row for each name under which a loss is logged by any of the runs. */
+function rowsOf(loss: Loss, configs: readonly Compared["config"][]) {
+  const word = loss === "loss" ? "total" : LOSS_TEXTS[loss].word;
+  if (loss === "loss" || !isPictureLoss(loss))
+    return [{ head: word, of: ({ config }: Compared) => lossOf(loss, config) }];
+  const identities = [...new Set(configs.flatMap((config) => config.identities))];
+  return identities.map((identity) => ({
+    head: `${word}, ${whoIs(identity)}`,
+    of: () => (line: StepLine) => line[`${loss}.${identity}`] ?? Number.NaN,
+  }));
 }
 
 /** What differs in config.json; what is equal can be folded out. */

@@ -99,6 +99,8 @@ export function tilesSection(tiles: Tiles, runs: readonly Compared[]): { section
   const moving = tables.flatMap((table) => table.moving);
   const without = runs.filter((run) => !groups.some((group) => group.runs.some((one) => one.run === run)));
   const [{ shows }] = groups;
+  const several = runs.find(({ config }) => config.identities.length > 2)?.config.identities;
+  const first = several ? ` Of several identities it is the swap from ${several[0]} to ${several[1]}.` : "";
   const about =
     groups.length > 1
       ? "The runs do not all show the same pictures: those that do stand in one table."
@@ -115,7 +117,7 @@ export function tilesSection(tiles: Tiles, runs: readonly Compared[]): { section
 <figure class="tiles">
 ${slider || html`<p class="quiet">${stops[last]}</p>`}
 <div class="pictures">${tables.map(({ table }) => table)}</div>
-<figcaption>${about}${without.length > 0 && ` Without previews: ${without.map(({ name }) => name).join(", ")}.`}</figcaption>
+<figcaption>${about}${first}${without.length > 0 && ` Without previews: ${without.map(({ name }) => name).join(", ")}.`}</figcaption>
 </figure>
 ${notes}
 </section>`;

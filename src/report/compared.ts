@@ -31,7 +31,7 @@ export function viewRuns(folders: readonly RunFolder[]): Compared[] {
 }
 
 /** A loss at the end of what was trained: the median of the last twentieth of the steps. */
-function lossAtEnd({ metrics: { steps } }: RunView, of: (line: StepLine) => number): number {
+export function lossAtEnd({ metrics: { steps } }: RunView, of: (line: StepLine) => number): number {
   return median(steps.slice(-Math.max(1, Math.round(steps.length / 20))).map(of));
 }
 

@@ -74,9 +74,10 @@ function data(config: RunConfig): Row[] {
   ];
 }
 
-function network({ network: facts, architecture, identities, lpips }: RunConfig): Row[] {
+function network({ network: facts, architecture, identities, lpips, overrides }: RunConfig): Row[] {
+  const text = architectureText(architecture);
   return [
-    ["architecture", architectureText(architecture)],
+    ["architecture", Object.hasOwn(overrides, "architecture") ? html`<mark>${text}</mark>` : text],
     ["decoders", identities.join(", ")],
     ...(lpips ? [["weights of LPIPS (SHA-256)", html`<code>${lpips.fingerprint}</code>`] as const] : []),
     ["code", `${facts.code} (${count(facts.codeLength)} numbers)`],

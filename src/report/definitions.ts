@@ -1,7 +1,7 @@
 /** Which losses of which runs may be ranked, and why the others may not. */
-import { CODE_LOSSES } from "../faceswap/lossSlots.js";
+import { CODE_LOSSES, type CodeLoss } from "../faceswap/lossSlots.js";
 import type { RunConfig } from "../storage/runConfig.js";
-import { isCodeLoss, keysOf, type Loss } from "./losses.js";
+import { isCodeLoss, keysOf, LOSS_TEXTS, type Loss, logs } from "./losses.js";
 import { list } from "./numbers.js";
 
 export interface Named {
@@ -44,6 +44,13 @@ function judgedOn(config: RunConfig): string {
 export const otherJudging = (runs: readonly Named[]): string | undefined =>
   apart("they were measured on different pictures", runs, judgedOn);
 
+/** Why the measures of the runs are not of the same swap, where each shows its worst of several; undefined if they are. */
+export function otherWorst(runs: readonly { name: string; worst: string | undefined }[]): string | undefined {
+  const worst = [...new Set(runs.map((run) => run.worst))];
+  if (worst.length < 2) return undefined;
+  return `each run shows its worst swap (${runs.map((run) => `${run.name}: ${run.worst ?? "the only one"}`).join("; ")})`;
+}
+
 /** Runs whose total loss is one quantity, on the same pictures, together. */
 export function groupsOfTotal<R extends Named>(runs: readonly R[]): R[][] {
   const key = ({ config }: Named) => `${config.losses.loss}\n${picturesOf(config)}`;
@@ -52,6 +59,8 @@ export function groupsOfTotal<R extends Named>(runs: readonly R[]): R[][] {
 
 /** Why a loss of these runs is not one quantity; undefined if it is. */
 export function otherDefinition(loss: Loss, runs: readonly Named[]): string | undefined {
+  const without = runs.filter(({ config }) => !logs(loss, config)).map(({ name }) => name);
+  if (without.length) return `${list(without)} ${without.length === 1 ? "does" : "do"} not log it`;
   const keys = [...new Set(runs.flatMap(({ config }) => keysOf(loss, config)))];
   const reasons = keys.map((key) =>
     apart("the formulas differ", runs, ({ losses }) => losses[key] ?? "none is recorded"),
@@ -59,18 +68,29 @@ export function otherDefinition(loss: Loss, runs: readonly Named[]): string | un
   return reasons.find((reason) => reason !== undefined);
 }
 
+/** Losses of statistics over the batch: the fewer its pictures, the more is chance. */
+const OVER_BATCH: readonly CodeLoss[] = ["latent", "coral", "mmd", "consistency"];
+
 /**
  * Why a loss of these runs must not be ranked; undefined if it may. A total is only as comparable as what it adds up:
- * it must have one formula, and its losses on codes, if any has a weight, the same code.
+ * it must have one formula, and what it has of losses on codes must be of the same code.
  */
 export function whyUnranked(loss: Loss, runs: readonly Named[]): string | undefined {
   const why = otherDefinition(loss, runs) ?? otherPictures(runs);
   if (why || (loss !== "loss" && !isCodeLoss(loss))) return why;
   const weighed = CODE_LOSSES.filter((name) => runs.some(({ config }) => (config.lossWeights[name] ?? 0) > 0));
-  if (loss === "loss" && !weighed.length) return undefined;
-  const part = loss === "loss" ? `its ${weighed[0]} part is ` : "it is ";
-  return (
-    apart(`${part}of codes of different shapes`, runs, ({ network }) => network.code) ??
-    apart(`${part}over batches of different sizes`, runs, ({ batch }) => String(batch))
-  );
+  const parts = loss === "loss" ? weighed : [loss as CodeLoss];
+  const reasons = parts.map((name) => {
+    const it = loss === "loss" ? `its ${LOSS_TEXTS[name].word} part is` : "it is";
+    // Two opponents are two measures of a code, whatever their formula.
+    if (name === "adversary")
+      return runs.length > 1 ? `${it} of a classifier that each run trains for itself` : undefined;
+    return (
+      apart(`${it} of codes of different shapes`, runs, ({ network }) => network.code) ??
+      (OVER_BATCH.includes(name)
+        ? apart(`${it} over batches of different sizes`, runs, ({ batch }) => String(batch))
+        : undefined)
+    );
+  });
+  return reasons.find((reason) => reason !== undefined);
 }

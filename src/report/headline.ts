@@ -2,10 +2,10 @@
 import type { Gate } from "../faceswap/measures.js";
 import { beginOf, type Compared, endOf } from "./compared.js";
 import { whyUnranked } from "./definitions.js";
-import { LOSS_TITLES, sharedPictureLoss, slotsOf } from "./losses.js";
+import { LOSS_TEXTS, sharedPictureLoss, slotsOf } from "./losses.js";
 import { count, figure, list, part } from "./numbers.js";
 import { parts } from "./runView.js";
-import { reconstructs } from "./verdict.js";
+import { failedExpression, reconstructs } from "./verdict.js";
 
 const names = (runs: readonly Compared[]) => list(runs.map(({ name }) => name));
 
@@ -61,6 +61,11 @@ function swap(runs: readonly Compared[]): string[] {
   const judged = runs.filter(({ look }) => look?.final && look.gates);
   const rest = runs.filter((run) => !judged.includes(run));
   const clauses = judged.length ? [swapOfJudged(judged, runs)] : [];
+  const shown = expression(
+    judged.filter((run) => passes(run) && run.look?.expression),
+    judged,
+  );
+  if (shown) clauses.push(shown);
   for (const { name, look, finished, step, config, metrics } of rest) {
     const t = look?.gates?.[0];
     if (metrics.fault && !finished) clauses.push(`${name} diverged at step ${count(metrics.fault.step)}`);
@@ -91,6 +96,23 @@ function swapOfJudged(judged: readonly Compared[], runs: readonly Compared[]): s
   return `only ${names(good)} ${good.length === 1 ? "swaps" : "swap"} (${name} ${told(good)} against ${told(bad)} ${of})`;
 }
 
+/** Which of the runs that swap show expression; undefined where none was measured for it. */
+function expression(swapping: readonly Compared[], judged: readonly Compared[]): string | undefined {
+  if (!swapping.length) return undefined;
+  const shows = swapping.filter(({ look }) => look?.showsExpression);
+  const lacks = swapping.filter((run) => !shows.includes(run));
+  const whole = swapping.length === judged.length && swapping.length > 1;
+  if (!lacks.length) {
+    return `${whole ? everyone(shows.length) : names(shows)} ${shows.length === 1 ? "shows" : "show"} expression`;
+  }
+  const why = lacks.length === 1 ? ` (${failedExpression(lacks[0].look)})` : "";
+  if (!shows.length) {
+    if (whole) return `${lacks.length === 2 ? "neither" : "none"} shows expression`;
+    return `${names(lacks)} ${lacks.length === 1 ? "does" : "do"} not show expression${why}`;
+  }
+  return `of these only ${names(shows)} ${shows.length === 1 ? "shows" : "show"} expression`;
+}
+
 /** The gate that most of the failing runs fail. */
 function tellingGate(failing: readonly Compared[]): number {
   const failures = [0, 1, 2].map((gate) => failing.filter((run) => !gatesOf(run)[gate].passed).length);
@@ -103,10 +125,10 @@ export function lossesLine(runs: readonly Compared[]): string | undefined {
   const [good, bad] = [judged.filter(passes), judged.filter((run) => !passes(run))];
   if (!good.length || !bad.length) return undefined;
   const shared = sharedPictureLoss(judged.map(({ config }) => config));
-  if (!shared) return "Their losses cannot be ranked: they log none of pictures that all have.";
+  if (!shared) return "Their losses cannot be ranked: there is no loss of pictures that all of them log.";
   const why = whyUnranked(shared, judged);
   if (why) return `Their losses cannot be ranked: ${why.replace(/ \(.*\)$/, "")}.`;
-  const what = LOSS_TITLES[shared].replace(/ of the reconstructions$/, "");
+  const what = LOSS_TEXTS[shared].word;
   const end = (run: Compared) => endOf(shared, run);
   const best = (some: readonly Compared[]) => some.reduce((a, b) => (end(b) < end(a) ? b : a));
   const [swapping, failing] = [best(good), best(bad)];

@@ -1,47 +1,111 @@
 /** The losses of runs as people read them, whichever a run has. */
-import { CODE_LOSSES, isPictureLoss, LOSS_NAMES, type LossName, type PictureLoss } from "../faceswap/lossSlots.js";
+import {
+  CODE_LOSSES,
+  isPictureLoss,
+  LOSS_NAMES,
+  type LossName,
+  type PictureLoss,
+  REGIONAL,
+} from "../faceswap/lossSlots.js";
 import type { StepLine } from "../storage/metrics.js";
 import type { RunConfig } from "../storage/runConfig.js";
 
 /** What training makes smaller, or one of its parts. */
 export type Loss = LossName | "loss";
 
-/** Heading of a loss's chart, and a word for it in a table. */
-export const LOSS_TITLES: Record<LossName, string> = {
-  l1: "L1 of the reconstructions",
-  mse: "Mean squared error of the reconstructions",
-  ssim: "1 − SSIM of the reconstructions",
-  "ms-ssim": "1 − MS-SSIM of the reconstructions",
-  dssim: "DSSIM of the reconstructions",
-  "gradient-difference": "Gradient difference of the reconstructions",
-  "lpips-alex": "LPIPS (AlexNet) of the reconstructions",
-  "lpips-vgg": "LPIPS (VGG16) of the reconstructions",
-  "lpips-squeeze": "LPIPS (SqueezeNet) of the reconstructions",
-  "random-features": "Random-feature loss (not LPIPS) of the reconstructions",
-  latent: "Latent loss",
-  coral: "CORAL of the codes",
-  mmd: "MMD of the codes",
-  vib: "KL divergence of the sampled code",
-  adversary: "Cross-entropy of the identity classifier",
-  consistency: "Change of the code through the swap",
+export interface LossText {
+  /** Heading of its chart. */
+  readonly title: string;
+  /** In a sentence or a table. */
+  readonly word: string;
+  /** Label of its axis: quantity, unit, range. */
+  readonly axis: string;
+  readonly hint: string;
+}
+
+const OF_PICTURES = "Falls while the network learns to reconstruct; not a word on the swap.";
+
+const picture = (word: string, axis: string, title = word, hint = OF_PICTURES): LossText => ({
+  title,
+  word,
+  axis,
+  hint,
+});
+const lpips = (trunk: string) => picture(`LPIPS (${trunk})`, "LPIPS distance: 0 is the same picture");
+
+export const LOSS_TEXTS: Readonly<Record<LossName, LossText>> = {
+  l1: picture("L1", "L1: mean absolute difference, 0 to 1", "L1 of the reconstructions"),
+  mse: picture("squared error", "mean squared difference, 0 to 1", "Mean squared error of the reconstructions"),
+  ssim: picture("1 − SSIM", "1 − SSIM: 0 is the same picture", "SSIM loss"),
+  "ms-ssim": picture("1 − MS-SSIM", "1 − MS-SSIM: 0 is the same picture", "MS-SSIM loss"),
+  dssim: picture("DSSIM", "DSSIM: (1 − SSIM) ÷ 2, 0 to 1"),
+  "gradient-difference": picture("gradient difference", "difference of edges: 0 is the same", "Gradient difference"),
+  "lpips-alex": lpips("AlexNet"),
+  "lpips-vgg": lpips("VGG16"),
+  "lpips-squeeze": lpips("SqueezeNet"),
+  "random-features": picture(
+    "random-feature loss",
+    "distance in random features: 0 is the same picture",
+    "Random-feature loss (not LPIPS)",
+    `${OF_PICTURES} A network of random weights sees: its numbers have nothing to do with those of LPIPS.`,
+  ),
+  latent: {
+    title: "Statistical latent L2",
+    word: "latent",
+    axis: "squared difference of the codes' statistics",
+    hint: "How far apart mean and variance of the identities' codes are.",
+  },
+  coral: {
+    title: "CORAL of the codes",
+    word: "CORAL",
+    axis: "squared difference of the codes' covariances",
+    hint: "How far apart the covariances of the identities' codes are; it does not see their means.",
+  },
+  mmd: {
+    title: "MMD of the codes",
+    word: "MMD",
+    axis: "squared maximum mean discrepancy",
+    hint: "How far apart the distributions of the identities' codes are.",
+  },
+  vib: {
+    title: "Information in the sampled code",
+    word: "KL divergence",
+    axis: "KL divergence, nats for each number of the code",
+    hint: "The most that the code may say of a picture; at 0 it says nothing.",
+  },
+  adversary: {
+    title: "Identity adversary",
+    word: "adversary",
+    axis: "cross-entropy, nats",
+    hint: "How badly a classifier reads the identity from the code. At the dashed line it guesses: the code hides it.",
+  },
+  consistency: {
+    title: "Change of the code through the swap",
+    word: "code consistency",
+    axis: "squared change ÷ the codes' own variance",
+    hint: "How far a code changes when its swap is encoded again.",
+  },
 };
 
-const HINTS: Partial<Record<LossName, string>> = {
-  latent: "How far apart the statistics of the two identities' codes are.",
-  adversary: "Nats. ln 2 = 0.69 for two identities: the classifier knows nothing.",
-  vib: "What the code may say of a picture: 0 is nothing.",
-  consistency: "How far a code changes when its swap is encoded again, against the codes' own variance.",
-};
-
-export const hintOf = (name: LossName): string =>
-  HINTS[name] ??
-  (isPictureLoss(name)
-    ? "Falls while the network learns to reconstruct; not a word on the swap."
-    : "How far apart the identities' codes are.");
+/** How a loss of a run is read: a pixel's weight makes another quantity of it. */
+export function textOf(name: LossName, { regionWeight }: Pick<RunConfig, "regionWeight">): LossText {
+  const text = LOSS_TEXTS[name];
+  if (!regionWeight || !(REGIONAL as readonly LossName[]).includes(name)) return text;
+  const axis = `${text.axis.replace(/, 0 to 1$/, "")}; eyes, brows and mouth count ${1 + regionWeight} times`;
+  return { ...text, axis };
+}
 
 /** The slots that a run logs, in their fixed order. */
 export const slotsOf = ({ lossWeights }: Pick<RunConfig, "lossWeights">): LossName[] =>
   LOSS_NAMES.filter((name) => lossWeights[name] !== undefined);
+
+/** The slots that any of the runs logs, in their fixed order. */
+export const slotsOfAny = (configs: readonly Pick<RunConfig, "lossWeights">[]): LossName[] =>
+  LOSS_NAMES.filter((name) => configs.some((config) => config.lossWeights[name] !== undefined));
+
+/** Whether a run logs a loss; the total it always does. */
+export const logs = (name: Loss, { lossWeights }: Pick<RunConfig, "lossWeights">): boolean =>
+  name === "loss" || lossWeights[name] !== undefined;
 
 /** The names under which a loss is logged: one an identity, or one. */
 export const keysOf = (name: Loss, { identities }: Pick<RunConfig, "identities">): string[] =>
@@ -60,3 +124,6 @@ export function sharedPictureLoss(configs: readonly Pick<RunConfig, "lossWeights
   const [first, ...others] = configs.map(slotsOf);
   return first?.filter(isPictureLoss).find((name) => others.every((slots) => slots.includes(name)));
 }
+
+/** The two of most runs have words of their own. */
+export const whoIs = (identity: string): string => ({ src: "source", dst: "target" })[identity] ?? identity;

@@ -17,6 +17,8 @@ export interface Quantity {
   readonly constant?: keyof Measures | number;
   /** Name of the gate that it must pass. */
   readonly gate?: string;
+  /** Whether that gate is one of expression, not of the swap. */
+  readonly expression?: boolean;
   /** Which value is best: the least, the most, the one closest to 1; without it no value is better than another. */
   readonly best?: "least" | "most" | "one";
   /** Values that its axis always shows. */
@@ -25,12 +27,20 @@ export interface Quantity {
 
 const L1 = "L1: mean absolute difference, 0 to 1";
 
-const RESPONSE_NAMES: Record<Feature, string> = {
-  Mouth: "opening of the mouth",
-  Smile: "smile",
-  Eye: "opening of the eyes",
-  Brow: "lift of the brows",
-  Gaze: "gaze",
+/** What is changed alone in the source, in words. */
+export const CHANGES: Readonly<Record<Feature, string>> = {
+  Mouth: "the mouth opens",
+  Smile: "the mouth smiles",
+  Eye: "the eyes open",
+  Brow: "the brows rise",
+  Gaze: "the gaze wanders",
+};
+
+/** Names of the gates of responses. */
+const RESPONSE_GATES: Partial<Record<Feature, string>> = {
+  Mouth: "mouth response",
+  Eye: "eye response",
+  Brow: "brow response",
 };
 
 export const QUANTITIES: readonly Quantity[] = [
@@ -86,6 +96,8 @@ export const QUANTITIES: readonly Quantity[] = [
     meaning: "The swap's error at eyes and brows, as a part of the constant picture's error there: expression.",
     ceiling: "eyesCeiling",
     constant: 1,
+    gate: "eyes",
+    expression: true,
     best: "least",
     shows: [0, 1],
   },
@@ -96,15 +108,18 @@ export const QUANTITIES: readonly Quantity[] = [
     meaning: "The swap's error at the mouth, as a part of the constant picture's error there: expression.",
     ceiling: "mouthCeiling",
     constant: 1,
+    gate: "mouth",
+    expression: true,
     best: "least",
     shows: [0, 1],
   },
   {
     key: "gridEnergy",
     name: "Grid energy",
-    axis: "amplitude, 1/255 of full scale",
+    axis: "amplitude in 1/255 of full scale",
     meaning:
-      "What repeats every 2 or 4 pixels in the error on flat regions: the checkerboard that transposed convolutions leave.",
+      "What repeats every 2 or 4 pixels in the error on flat regions, in 1/255 of full scale: the checkerboard that " +
+      "transposed convolutions leave.",
     ceiling: "gridEnergyCeiling",
     constant: 0,
     best: "least",
@@ -113,11 +128,13 @@ export const QUANTITIES: readonly Quantity[] = [
   ...FEATURES.map(
     (feature): Quantity => ({
       key: `response${feature}`,
-      name: `Response: ${RESPONSE_NAMES[feature]}`,
+      name: `Response: ${CHANGES[feature]}`,
       axis: "part of the true change",
-      meaning: `How far the swap follows when only this changes in the source. 0 ignores it, 1 follows it wholly.`,
+      meaning: `How far the swap follows when in the source only ${CHANGES[feature]}: 0 ignores it, 1 follows wholly.`,
       ceiling: `response${feature}Ceiling`,
       constant: 0,
+      gate: RESPONSE_GATES[feature],
+      expression: true,
       best: "one",
       shows: [0, 1],
     }),
@@ -132,6 +149,9 @@ export const QUANTITIES: readonly Quantity[] = [
     shows: [0],
   },
 ];
+
+/** What a swap does when one thing changes: measured at the end only, and shown in a table of its own. */
+export const isResponse = ({ key }: Quantity): boolean => key.startsWith("response");
 
 /** NaN where the measures lack it. */
 export function numberOf(measures: AnyMeasures, key: keyof Measures | number | undefined): number {

@@ -1,20 +1,17 @@
 /** `report.html` in a run's folder: what the run did, to be opened from disk. */
-
-import type { Gate } from "../faceswap/measures.js";
 import { PRESETS } from "../faceswap/presets.js";
 import { writeFileAtomic } from "../storage/files.js";
-import type { PairLine } from "../storage/metrics.js";
 import { RUN_FILES, type RunFolder } from "../storage/runFolder.js";
 import { type Chart, chartData, chartFigure } from "./charts.js";
 import { repeatCommand, resumeCommand } from "./commands.js";
 import { configTables, table } from "./configTables.js";
-import { gateCard } from "./gateCards.js";
 import { type Html, html, page } from "./html.js";
-import { count, duration, figure, list, part } from "./numbers.js";
-import { numberOf, QUANTITIES } from "./quantities.js";
+import { measureTable, pairTable, responseTable } from "./measureTables.js";
+import { count, duration, list } from "./numbers.js";
 import { lossCharts, measureCharts, smoothingNote, stretches, timeCharts } from "./runCharts.js";
-import { parts, type RunView, viewRun } from "./runView.js";
+import { type RunView, viewRun } from "./runView.js";
 import { verdictOf } from "./verdict.js";
+import { verdictSection } from "./verdictSection.js";
 
 /**
  * Writes the report anew, whatever the run has come to.
@@ -29,14 +26,17 @@ export function reportPage(view: RunView): string {
   const charts = Object.values(groups).flat();
   const body = html`${header(view)}
 <main>
-${verdict(view)}
+${verdictSection(view)}
 ${previews(view)}
 <section id="measures"><h2>Measures</h2>
-${measureTable(view)}
+${view.look?.pairs && pairTable(view.look.pairs)}
+${measureTable(view.look)}
+${view.look && responseTable(view.look)}
 ${figures(groups.measures)}
 </section>
 <section id="losses"><h2>Losses</h2>
-<p class="quiet about">They say how well the network reconstructs, not whether it swaps. ${smoothingNote(view.metrics.steps.length)}</p>
+<p class="quiet about">They say how well the network reconstructs, not whether it swaps. Each is drawn
+without its weight in the total. ${smoothingNote(view.metrics.steps.length)}</p>
 ${figures(groups.losses)}
 </section>
 <section id="time"><h2>Time</h2>
@@ -69,43 +69,6 @@ function header({ name, config, step, times }: RunView): Html {
 <p class="quiet">${count(step)} of ${count(config.steps)} steps, ${duration(seconds)} on ${list(machines)}</p>
 <nav>${links}</nav>
 </header>`;
-}
-
-function verdict(view: RunView): Html {
-  const { state, word, sentence } = verdictOf(view);
-  const { look } = view;
-  const cards = look?.gates?.map((gate) => gateCard(gate, look.final));
-  const about =
-    look?.gates &&
-    html`<p class="quiet">The gates on ${look.on}${look.final ? "" : `, after step ${count(look.step)}`}:
-each can be met without a swap, all three together cannot.</p>`;
-  return html`<section id="verdict" class="verdict ${state}"><h2><span class="badge ${state}">${word}</span></h2>
-<p class="sentence">${sentence}</p>
-${cards && html`<ul class="gates">${cards}</ul>`}
-${about}
-${look?.expression && expressionCards(look.expression, look.final)}
-${look?.pairs && pairTable(look.pairs)}</section>`;
-}
-
-/** Whether eyes and mouth follow too. */
-function expressionCards(expression: readonly Gate[], final: boolean): Html {
-  return html`<h3>Expression</h3>
-<ul class="gates">${expression.map((gate) => gateCard(gate, final))}</ul>
-<p class="quiet">Errors at eyes and mouth, and how far the swap follows when only the mouth, the eyes or the brows change in the source.</p>`;
-}
-
-/** Every direction between more than two identities. */
-function pairTable(pairs: readonly PairLine[]): Html {
-  const rows = pairs.map(
-    ({ from, to, t, swapError, poseCorrelation, passed }) => html`<tr><th scope="row">${from} → ${to}</th>
-<td class="figure">${part(t)}</td><td class="figure">${figure(swapError)}</td><td class="figure">${part(poseCorrelation)}</td>
-<td><span class="state ${passed ? "pass" : "fail"}">${passed ? "✓ passes" : "✗ fails"}</span></td></tr>
-`,
-  );
-  return html`<div class="wide"><table class="numbers"><caption>Every direction. The gates above are those of the worst.</caption>
-<thead><tr><th scope="col">swap</th><th scope="col" class="figure">t</th><th scope="col" class="figure">swap error</th><th scope="col" class="figure">pose correlation</th><th scope="col">gates</th></tr></thead>
-<tbody>
-${rows}</tbody></table></div>`;
 }
 
 function previews({ previews: files, look, config, metrics }: RunView): Html {
@@ -144,29 +107,6 @@ ${slider}
 <figcaption>${caption} ${look?.gates === undefined && !known && "Judge the swap by eye: nothing here measures it. "}${files.length > 1 && "Arrow keys move the slider. "}A click on the sheet opens it in full size.</figcaption>
 </figure>
 </section>`;
-}
-
-function measureTable({ look }: RunView): Html {
-  if (!look) return html`<p class="empty">Nothing has been measured yet.</p>`;
-  const { measures } = look;
-  const rows = QUANTITIES.filter(({ key }) => Number.isFinite(numberOf(measures, key))).map((quantity) => {
-    const { key, name, meaning, ceiling, constant } = quantity;
-    const values = [ceiling, constant].map(
-      (of) => html`<td class="figure">${typeof of === "number" ? of : figure(numberOf(measures, of))}</td>`,
-    );
-    return html`<tr><th scope="row">${name}</th><td class="figure measured">${figure(numberOf(measures, key))}</td>${values}</tr>
-<tr class="note"><td colspan="4">${meaning}</td></tr>
-`;
-  });
-  const { reconstruction } = parts(measures);
-  return html`<table class="numbers">
-<caption>${look.final ? "At the end" : `After step ${count(look.step)}`}, on ${look.on}. Ceiling: what the target's own
-reconstruction reaches. Constant picture: the median of many pictures, shown whatever the pose. Reconstruction is at
-${part(reconstruction)} of the constant picture's error.</caption>
-<thead><tr><th scope="col">measure</th><th scope="col" class="figure">measured</th><th scope="col" class="figure">ceiling</th><th scope="col" class="figure">constant picture</th></tr></thead>
-<tbody>
-${rows}</tbody></table>
-`;
 }
 
 function timeTable({ times, config, step, finished }: RunView): Html {

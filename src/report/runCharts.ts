@@ -3,10 +3,10 @@ import { isPictureLoss } from "../faceswap/lossSlots.js";
 import { gates } from "../faceswap/measures.js";
 import type { MeasureLine, StepLine } from "../storage/metrics.js";
 import type { Chart, NamedCurve } from "./charts.js";
-import { hintOf, keysOf, LOSS_TITLES, slotsOf } from "./losses.js";
+import { keysOf, slotsOf, textOf, whoIs } from "./losses.js";
 import { count } from "./numbers.js";
 import type { CurveStyle } from "./pageData.js";
-import { boundOf, knowsSwap, numberOf, QUANTITIES, type Quantity } from "./quantities.js";
+import { type AnyMeasures, boundOf, isResponse, knowsSwap, numberOf, QUANTITIES, type Quantity } from "./quantities.js";
 import type { RunView } from "./runView.js";
 import { curve, POINTS, type Series, smoothed, spansDecades, thinned, windowOf } from "./thin.js";
 
@@ -27,42 +27,52 @@ export function smoothingNote(steps: number): string {
   return `Strong lines: the median of the ${window} steps around. Faint lines: single steps${thin}.`;
 }
 
+/** How an identity's curves look; not by colour alone. */
 const TONES = ["src", "dst", "run2", "run3", "run4", "run5", "run6", "run7"];
+const STYLES: readonly CurveStyle[] = ["line", "long", "dashdot"];
+
+type Part = readonly [label: string, key: string, tone: string, style: CurveStyle];
 
 export function lossCharts({ config, metrics }: RunView): Chart[] {
   const { steps } = metrics;
   const window = windowOf(steps.length);
   const chart = (
-    id: string,
-    title: string,
-    axis: string,
-    hint: string,
-    parts: readonly (readonly [label: string, key: string, tone: string])[],
+    about: Pick<Chart, "id" | "title" | "axis" | "hint">,
+    parts: readonly Part[],
+    level: readonly NamedCurve[] = [],
   ): Chart => {
-    const series = parts.map(([label, key, tone]) => ({ label, tone, all: lossSeries(steps, (line) => line[key]) }));
-    const strong = series.map(({ label, tone, all }) => named(label, smoothed(all, window), tone, "line"));
+    const series = parts.map(([label, key, tone, style]) => {
+      return { label, tone, style, all: lossSeries(steps, (line) => line[key]) };
+    });
+    const strong = series.map(({ label, tone, style, all }) => named(label, smoothed(all, window), tone, style));
     const faint =
       window > 1 ? series.map(({ label, tone, all }) => named(`${label}, each step`, thinned(all), tone, "faint")) : [];
     const curves = [...strong, ...faint];
     const log = spansDecades(curves.map(({ group }) => group));
-    return { id, title, axis, hint, curves, x: [0, config.steps], log, shows: log ? [] : [0] };
+    return { ...about, curves: [...curves, ...level], x: [0, config.steps], log, shows: log ? [] : [0] };
   };
   const slots = slotsOf(config).map((name) => {
     const keys = keysOf(name, config);
+    const { title, word, axis, hint } = textOf(name, config);
     const only = config.lossWeights[name] === 0 ? " Its weight is 0: it is only watched." : "";
     const parts = isPictureLoss(name)
-      ? keys.map((key, i) => [whoIs(config.identities[i]), key, TONES[i % TONES.length]] as const)
-      : keys.map((key) => [name, key, "measured"] as const);
-    const formula = config.losses[keys[0]] ?? name;
-    const axis = isPictureLoss(name) ? formula.replace(/ of [^ ]+'s reconstruction$/, "") : formula;
-    return chart(name, LOSS_TITLES[name], `${axis}, unweighted`, `${hintOf(name)}${only}`, parts);
+      ? keys.map((key, i): Part => {
+          return [whoIs(config.identities[i]), key, TONES[i % TONES.length], STYLES[i % STYLES.length]];
+        })
+      : keys.map((key): Part => [word, key, "measured", "line"]);
+    const level = name === "adversary" && steps.length ? [guess(config.identities.length, config.steps)] : [];
+    return chart({ id: name, title, axis, hint: `${hint}${only}` }, parts, level);
   });
+  const total = {
+    id: "loss",
+    title: "Total loss",
+    axis: "weighted sum of the above",
+    hint: `What training makes smaller: ${config.losses.loss}.`,
+  };
   const rate = thinned(lossSeries(steps, (line) => line.rate));
   return [
     ...slots,
-    chart("loss", "Total loss", "weighted sum of the above", `What training makes smaller: ${config.losses.loss}.`, [
-      ["total", "loss", "measured"],
-    ]),
+    chart(total, [["total", "loss", "measured", "line"]]),
     {
       id: "rate",
       title: "Learning rate",
@@ -75,13 +85,14 @@ export function lossCharts({ config, metrics }: RunView): Chart[] {
   ];
 }
 
-/** The two of most runs have words of their own. */
-const whoIs = (identity: string): string => ({ src: "source", dst: "target" })[identity] ?? identity;
+/** The cross-entropy of a classifier that knows nothing: ln of the count of identities. */
+export const guess = (identities: number, steps: number): NamedCurve =>
+  named("a guess", { x: [0, steps], y: [Math.log(identities), Math.log(identities)] }, "constant", "dashed");
 
-export function measureCharts({ config, metrics }: RunView): Chart[] {
+export function measureCharts({ config, metrics, look }: RunView): Chart[] {
   const { measures: lines, final } = metrics;
   // Responses are measured at the end only: they stand in a table.
-  const charted = QUANTITIES.filter(({ key }) => key !== "leakError" && !key.startsWith("response"));
+  const charted = QUANTITIES.filter((quantity) => quantity.key !== "leakError" && !isResponse(quantity));
   return charted.flatMap((quantity): Chart[] => {
     const all = [...lines.map(({ measures }) => measures), ...(final ? [final.final] : [])];
     if (!all.some((measures) => Number.isFinite(numberOf(measures, quantity.key)))) return [];
@@ -117,15 +128,13 @@ export function measureCharts({ config, metrics }: RunView): Chart[] {
         ),
       );
     }
-    if (quantity.gate)
-      curves.push(
-        named(
-          "the gate's threshold",
-          over((m) => threshold(m, quantity)),
-          "gate",
-          "dotted",
-        ),
-      );
+    // Expression is judged at the end, by bounds that stay the same.
+    const expression = look?.expression?.find(({ name }) => name === quantity.gate);
+    const bounded = quantity.gate !== undefined && (expression !== undefined || !quantity.expression);
+    if (bounded) {
+      const bound = expression ? () => boundOf(expression).bound : (m: AnyMeasures) => threshold(m, quantity);
+      curves.push(named("the gate's threshold", over(bound), "gate", "dotted"));
+    }
     if (final) {
       const end = { x: [final.step], y: [numberOf(final.final, quantity.key)] };
       curves.push(named("measured at the end", end, "measured", "point"));
@@ -135,7 +144,7 @@ export function measureCharts({ config, metrics }: RunView): Chart[] {
         id: quantity.key,
         title: quantity.name,
         axis: quantity.axis,
-        hint: `${quantity.meaning}${aim(quantity)}`,
+        hint: `${quantity.meaning}${aim(quantity, bounded)}`,
         // Before the first look there is only the end.
         curves: lines.length ? curves : curves.slice(-1),
         x: [0, config.steps],
@@ -146,8 +155,8 @@ export function measureCharts({ config, metrics }: RunView): Chart[] {
 }
 
 /** What the line must do. */
-function aim({ best, gate }: Quantity): string {
-  if (gate) return ` Passes ${best === "least" ? "below" : "above"} the dotted line.`;
+function aim({ best }: Quantity, bounded: boolean): string {
+  if (bounded) return ` Passes ${best === "least" ? "below" : "above"} the dotted line.`;
   return best === "least" ? " Lower is better." : "";
 }
 

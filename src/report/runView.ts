@@ -68,7 +68,7 @@ function latestLook({ measures, final }: Metrics): Look | undefined {
     step: (final ?? last)?.step ?? 0,
     final: final !== undefined,
     measures: found,
-    on: known ? `${poses} held-out poses` : "pictures kept from training",
+    on: known ? `${poses} held-out poses${pair ? ` (${pair}, the worst swap)` : ""}` : "pictures kept from training",
     gates: known ? gates(found) : undefined,
     ...{ expression, showsExpression, pair, pairs },
   };

@@ -53,23 +53,39 @@ export function verdictOf(view: RunView): Verdict {
   }
   const failed = look.gates.filter(({ passed }) => !passed);
   const failing = look.pairs?.filter(({ passed }) => !passed) ?? [];
-  const worst = look.pair ? ` from ${look.pair}, the worst of ${look.pairs?.length},` : "";
   if (!failed.length && !failing.length) {
-    const sentence = `The swap${worst} passes: ${figures(look.gates)}.${expressionSentence(look)}`;
+    const sentence = `${subject(look, true)}: ${figures(look.gates)}.${expressionSentence(look)}`;
     return { state: "passes", word: "Passes", sentence };
   }
   const though = reconstructs(error)
     ? `, though it reconstructs (${part(error)} of a constant picture's error)`
     : `; ${reconstruction}`;
-  return { state: "fails", word: "Fails", sentence: `The swap${worst} fails: ${figures(failed)}${though}.` };
+  return { state: "fails", word: "Fails", sentence: `${subject(look, false)}: ${figures(failed)}${though}.` };
+}
+
+/** "The swap passes"; of several, how many do, and whose the figures are. */
+function subject({ pair, pairs }: Look, passes: boolean): string {
+  if (!pair || !pairs) return `The swap ${passes ? "passes" : "fails"}`;
+  const some = pairs.filter(({ passed }) => passed === passes).length;
+  const who = some === pairs.length ? `All ${some} swaps` : `${some} of ${pairs.length} swaps`;
+  return `${who} ${some === 1 ? (passes ? "passes" : "fails") : passes ? "pass" : "fail"}; of the worst, ${pair}`;
 }
 
 /** Whether a swap that passes shows expression; empty where that was not measured. */
-function expressionSentence({ expression, showsExpression }: Look): string {
+function expressionSentence(look: Look): string {
+  const { expression, showsExpression, pairs } = look;
   if (!expression) return "";
-  if (showsExpression) return " It shows expression: eyes, brows and mouth follow.";
-  const failed = expression.filter(({ passed }) => !passed);
-  return ` It does not show expression: ${list(failed.map(({ name, value }) => `${name} ${part(value)}`))}.`;
+  if (showsExpression) return ` ${pairs ? "All show" : "It shows"} expression: eyes, brows and mouth follow.`;
+  return ` ${pairs ? "Not all show" : "It does not show"} expression: ${failedExpression(look)}.`;
+}
+
+/** The figures that fall short of expression: "eye response 0.00 of the true change". */
+export function failedExpression(look: Look | undefined): string {
+  const failed = look?.expression?.filter(({ passed }) => !passed) ?? [];
+  if (!failed.length) return "another direction falls short";
+  return list(
+    failed.map(({ name, value, rule }) => `${name} ${part(value)} instead of ${rule.replace(/ of .*$/, "")}`),
+  );
 }
 
 /** Whether a network reconstructs at all: clearly better than a constant picture, by the measure of the swap's own gate. */

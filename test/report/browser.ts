@@ -106,8 +106,11 @@ export class Browser {
 
   async close(): Promise<void> {
     const gone = new Promise((resolve) => this.#child.on("exit", resolve));
-    await this.send("Browser.close").catch(() => this.#child.kill());
+    // It may be gone before it answers, or hang: neither may hold up the tests.
+    this.send("Browser.close").catch(() => this.#child.kill());
+    const late = setTimeout(() => this.#child.kill("SIGKILL"), 10_000);
     await gone;
+    clearTimeout(late);
     try {
       rmSync(this.#profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     } catch (error) {

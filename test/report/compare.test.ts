@@ -226,7 +226,9 @@ describe("the tables", () => {
     );
     expect(text).toContain("Reconstruction error 0.0187 constant picture 0.0349 0.0157 ★ best");
     expect(text).toContain("Distance from the source 0.0525 ceiling 0.0551 constant picture 0.0572 0.0260");
-    expect(text).toMatch(/L1 of the reconstructions 0\.\d+ 0\.\d+ ★ best Latent loss 0\.\d+ 0\.\d+ Not ranked/);
+    expect(text).toMatch(
+      /L1, source 0\.\d+ 0\.\d+ ★ best L1, target 0\.\d+ 0\.\d+ ★ best latent 0\.\d+ 0\.\d+ Not ranked/,
+    );
     expect(text).toContain("Not ranked: it is of codes of different shapes (demo: 3×3×64; trap: 7×7×64).");
     expect(text).toMatch(/total 0\.\d+ 0\.\d+ Not ranked: its latent part is of codes of different shapes/);
   });

@@ -57,7 +57,7 @@ describe.runIf(CHROMIUM && process.env.SHIBORI_FULL)("in a browser", () => {
       const canvas = place.querySelector("canvas");
       return canvas !== null && canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((v) => v > 0);
     })`);
-      expect(drawn).toEqual(Array.from({ length: page === "report" ? 12 : 7 }, () => true));
+      expect(drawn).toEqual(Array.from({ length: page === "report" ? 13 : 7 }, () => true));
       // Nothing makes the page wider than the screen.
       expect(await browser.ask(`document.documentElement.scrollWidth - document.documentElement.clientWidth`)).toBe(0);
       const ground = await browser.ask<string>(`getComputedStyle(document.body).backgroundColor`);

@@ -1,6 +1,9 @@
 import { expressionGates, showsExpression } from "../../src/faceswap/expression.js";
+import { LOSS_NAMES, type LossName, lossFormulas } from "../../src/faceswap/lossSlots.js";
 import { gates, type Measures } from "../../src/faceswap/measures.js";
-import { COLUMNS, type Column, encodeSheet, type Shown } from "../../src/report/sheets.js";
+import { keysOf } from "../../src/report/losses.js";
+import { COLUMNS, type Column, encodeMatrix, encodeSheet, type Shown } from "../../src/report/sheets.js";
+import type { StepLine, Verdict } from "../../src/storage/metrics.js";
 import type { Picture } from "../../src/storage/picture.js";
 import type { RunConfig } from "../../src/storage/runConfig.js";
 import { RunFolder } from "../../src/storage/runFolder.js";
@@ -65,6 +68,15 @@ export interface Recipe {
   readonly unknown?: boolean;
   readonly finished?: boolean;
   readonly previews?: readonly number[];
+  /** What a verdict on more than two identities has besides. */
+  readonly several?: Pick<Verdict, "pair" | "pairs" | "passed">;
+}
+
+/** A configuration of these losses, each of weight 1, with their formulas. */
+export function logging(names: readonly LossName[], change: Partial<RunConfig> = {}): Partial<RunConfig> {
+  const lossWeights = Object.fromEntries(names.map((name) => [name, 1]));
+  const config = { ...runConfig(change), lossWeights };
+  return { ...change, lossWeights, losses: lossFormulas(config) };
 }
 
 /** A picture that no other `n` has. */
@@ -92,6 +104,15 @@ export function sheetOf(
     columns.map((name) => [name, Array.from({ length: POSES }, (_, pose) => shownIn(name, pose, step, run))]),
     { title: `step ${step}`, shows },
   );
+}
+
+function matrixOf(identities: readonly string[], step: number, shows: Shown): Uint8Array {
+  const pictures = (n: number) => [pictureOf(n), pictureOf(n + 1)];
+  const lines = identities.map((from, i) => {
+    const as = Object.fromEntries(identities.map((to, k) => [to, pictures(step + 10 * i + 2 * k)]));
+    return [from, { pictures: pictures(10 * i), as }] as const;
+  });
+  return encodeMatrix(Object.fromEntries(lines), { title: `step ${step}`, shows });
 }
 
 const sheets = new Map<string, Uint8Array>();
@@ -125,7 +146,13 @@ export function makeRun(path: string, recipe: Recipe = {}): RunFolder {
     Array.from({ length: done }, (_, i) => {
       const src = l1 + 0.1 / (1 + i / 20) + 0.001 * Math.sin(i * 12.9);
       const latent = 0.0001 + 0.02 / (1 + i);
-      return { step: i + 1, loss: 2 * src + 5 * latent, "l1.src": src, "l1.dst": src * 0.9, latent, rate: config.rate };
+      const line: StepLine = { step: i + 1, loss: 2 * src + 5 * latent, rate: config.rate };
+      for (const name of LOSS_NAMES.filter((one) => config.lossWeights[one] !== undefined)) {
+        keysOf(name, config).forEach((key, k) => {
+          line[key] = name === "latent" ? latent : src * 0.9 ** k * (name === "l1" ? 1 : 3);
+        });
+      }
+      return line;
     }),
   );
   for (const step of looks) folder.appendMetrics([{ step, measures: unknown ? known : { poses: 16, ...measures } }]);
@@ -134,6 +161,7 @@ export function makeRun(path: string, recipe: Recipe = {}): RunFolder {
     const verdict = {
       ...{ gates: gates(measures), passed: gates(measures).every(({ passed }) => passed) },
       ...(expression && { expression, showsExpression: showsExpression(measures) }),
+      ...recipe.several,
     };
     folder.appendMetrics([{ step: config.steps, final: unknown ? known : { poses: 128, ...measures, ...verdict } }]);
   }
@@ -142,7 +170,9 @@ export function makeRun(path: string, recipe: Recipe = {}): RunFolder {
   const shows: Shown = unknown ? { kind: "folders" } : { kind: "avatars", pair: config.pair, poses: config.poses };
   // Two runs that are made one after the other have different pictures.
   const number = made++ % 2;
-  for (const step of previews) folder.writePreview(step, sheetOnce(step, number, shows));
+  const sheet = (step: number) =>
+    config.identities.length > 2 ? matrixOf(config.identities, step, shows) : sheetOnce(step, number, shows);
+  for (const step of previews) folder.writePreview(step, sheet(step));
   folder.release();
   return folder;
 }
