@@ -64,7 +64,7 @@ function lossWeight(text: string, earlier: Record<string, number> = {}): Record<
 export function addConfigOptions(command: Command): Command {
   return command
     .addOption(new Option("--preset <name>", "recipe, see below").default("avatar-64"))
-    .option("--config <file.json>", "fields to put in the place of the preset's, as in a run's config.json")
+    .option("--config <file.json>", 'fields to put in the place of the preset\'s: an object such as {"batch": 4}')
     .option("--set <field=value...>", "the same for one field: --set architecture.dense=64 batch=8 (null removes one)")
     .option("--steps <n>", "training steps", wholeNumber(1))
     .option("--batch <n>", "pictures per identity and step, at least 2", wholeNumber(1))
@@ -75,7 +75,7 @@ export function addConfigOptions(command: Command): Command {
     .addOption(new Option("--latent <kind>", "statistics of the latent loss").choices(LATENT_STATISTICS))
     .option(
       "--loss <name=weight>",
-      `weight of a loss (0: only log it; repeatable): ${LOSS_NAMES.join(", ")}`,
+      `weight of a loss (0: only log it, but for adversary and vib; repeatable): ${LOSS_NAMES.join(", ")}`,
       lossWeight,
     );
 }
@@ -182,10 +182,9 @@ export function chosenConfig(options: ConfigOptions): Chosen {
   ];
   const chosen = layers.reduce(merged, preset as unknown as Fields);
   // Avatars bring their names along.
-  const cast = layers.some(({ pair, identities }) => pair !== undefined && identities === undefined);
-  const names = cast ? Object.keys(castNamed(chosen.pair as string)) : preset.identities;
-  const named = names.join() !== preset.identities.join() && !layers.some(({ identities }) => identities !== undefined);
-  if (named) chosen.identities = names;
+  const last = (field: string) => layers.findLastIndex((layer) => layer[field] !== undefined);
+  if (last("pair") > last("identities")) chosen.identities = Object.keys(castNamed(chosen.pair as string));
+  const named = String(chosen.identities) !== preset.identities.join();
   const config = chosen as unknown as TrainingConfig;
   const missing = Object.keys(trainingFields).find((name) => chosen[name] === undefined);
   if (missing) throw new UserError(`${missing} cannot be removed: a run needs it`);

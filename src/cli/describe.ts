@@ -1,12 +1,10 @@
 /** What was measured of a finished run, for people. */
 import type { Gate } from "../faceswap/measures.js";
 import { FEATURES } from "../faceswap/responses.js";
+import { fixed } from "../report/numbers.js";
 import type { Verdict } from "../storage/metrics.js";
 
 const NAME = 30;
-
-/** Digits without a minus before nothing. */
-const fixed = (n: number, digits: number): string => n.toFixed(digits).replace(/^-(0(\.0*)?)$/, "$1");
 
 const row = (name: string, value: number, ceiling: number | undefined, constant: number | undefined, digits = 4) =>
   `  ${name.padEnd(NAME - 2)} ${[value, ceiling, constant]
@@ -43,8 +41,8 @@ function pairRows({ pair, pairs }: Verdict): string[] {
     `the worst of ${pairs.length} directions is ${pair}, whose figures these are; all of them:`,
     ...pairs.map(
       ({ from, to, t, swapError, poseCorrelation, passed }) =>
-        `  ${`${from} → ${to}`.padEnd(width)}  t ${t.toFixed(2)}  swap error ${swapError.toFixed(4)}  ` +
-        `pose correlation ${poseCorrelation.toFixed(2)}  ${passed ? "passes" : "FAILS"}`,
+        `  ${`${from} → ${to}`.padEnd(width)}  t ${fixed(t, 2)}  swap error ${swapError.toFixed(4)}  ` +
+        `pose correlation ${fixed(poseCorrelation, 2)}  ${passed ? "passes" : "FAILS"}`,
     ),
   ];
 }

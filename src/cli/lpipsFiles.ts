@@ -52,14 +52,26 @@ function loadLpips(kind: LpipsKind, trunk: string, lin: string): { network: Perc
 /** The same of a run that goes on: the files it began with, or where the options say; they must be the same numbers. */
 export function networksAgain(config: RunConfig, options: LpipsOptions): LossNetworks {
   const { lpips } = config;
+  if (!lpips && (options.lpipsTrunk !== undefined || options.lpipsLin !== undefined)) {
+    throw new UserError("the run is trained without LPIPS: --lpips-trunk and --lpips-lin do not fit it");
+  }
   const files = lpips && { lpipsTrunk: options.lpipsTrunk ?? lpips.trunk, lpipsLin: options.lpipsLin ?? lpips.lin };
-  const loaded = loadNetworks(config, files ?? options);
+  const loaded = loadedOrMoved(config, files ?? options);
   if (loaded.lpips?.fingerprint !== lpips?.fingerprint) {
     throw new UserError(
       `the LPIPS weights in ${loaded.lpips?.trunk} and ${loaded.lpips?.lin} are not those that the run began with: bring them back`,
     );
   }
   return loaded.networks;
+}
+
+function loadedOrMoved(config: RunConfig, files: LpipsOptions): LoadedNetworks {
+  try {
+    return loadNetworks(config, files);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(`${error.message}; if the files were moved, give --lpips-trunk and --lpips-lin`);
+  }
 }
 
 /** Tells weights apart in a formula. */

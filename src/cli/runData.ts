@@ -52,7 +52,9 @@ function fingerprintOf({ pair, identities }: TrainingConfig, faces: Faces | unde
 export function facesAgain(config: RunConfig, options: FolderOptions): Faces | undefined {
   const { data } = config;
   if (data.kind === "avatars") {
-    if (options.src !== undefined) throw new UserError("the run is trained on avatars: --src and --dst do not fit it");
+    if (options.src !== undefined || options.identity) {
+      throw new UserError("the run is trained on avatars: --src and --dst do not fit it");
+    }
     if (fingerprintOf(config, undefined) !== data.fingerprint) {
       throw new UserError(
         `the avatars of the pair "${config.pair}" are drawn differently since the run began: train anew`,
@@ -60,13 +62,19 @@ export function facesAgain(config: RunConfig, options: FolderOptions): Faces | u
     }
     return undefined;
   }
-  const folders = { ...data.folders, ...foldersOf(options) };
+  const given: Folders = { ...foldersOf(options), ...options.identity };
+  const stranger = Object.keys(given).find((name) => !Object.hasOwn(data.folders, name));
+  if (stranger !== undefined) {
+    throw new UserError(`--identity ${stranger}=…: the run's identities are ${config.identities.join(", ")}`);
+  }
+  const folders = { ...data.folders, ...given };
   let faces: Faces;
   try {
     faces = loadFaces(folders, config.architecture.size);
   } catch (error) {
-    if (!(error instanceof UserError) || options.src !== undefined) throw error;
-    throw new UserError(`${error.message}; if the pictures were moved, give --src and --dst`);
+    if (!(error instanceof UserError)) throw error;
+    const others = config.identities.length > 2 ? " (and --identity NAME=DIR of the others)" : "";
+    throw new UserError(`${error.message}; if the pictures were moved, give --src and --dst${others}`);
   }
   if (fingerprintOf(config, faces) !== data.fingerprint) {
     const where = Object.values(folders).join(" and ");

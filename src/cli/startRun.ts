@@ -19,8 +19,13 @@ import type { TrainOptions } from "./train.js";
 export async function startRun(out: string, options: TrainOptions): Promise<void> {
   const { preset, overrides, config: chosen } = chosenConfig(options);
   const folders = foldersOf(options);
-  if (folders && (options.pair || options.poses)) {
+  if (folders && ["pair", "poses", "identities"].some((field) => Object.hasOwn(overrides, field))) {
     throw new UserError("--pair and --poses choose avatars; with --src and --dst the pictures decide");
+  }
+  if (folders && chosen.regionWeight) {
+    throw new UserError(
+      `regionWeight ${chosen.regionWeight}: where eyes and mouth are is known of avatars only; set it to 0 (--set regionWeight=0)`,
+    );
   }
   const faces = folders && loadFaces(folders, chosen.architecture.size);
   const about = faces?.about;

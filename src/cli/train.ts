@@ -42,7 +42,7 @@ export function trainCommand(): Command {
     .addOption(
       new Option("--resume <dir>", "go on with the run in this folder, from its last checkpoint").conflicts([
         ...CONFIG_OPTIONS,
-        ...["identity", "out", "overwrite", "saveEvery"],
+        ...["out", "overwrite", "saveEvery"],
       ]),
     );
   return addConfigOptions(command)
@@ -70,7 +70,7 @@ async function train(options: TrainOptions): Promise<void> {
   }
   if ((options.src === undefined) !== (options.dst === undefined))
     throw new UserError("give both --src and --dst, or neither");
-  if (options.identity && options.src === undefined) {
+  if (options.identity && options.src === undefined && options.resume === undefined) {
     throw new UserError("--identity adds to --src and --dst: give these too");
   }
   if (options.resume !== undefined) return resumeRun(options.resume, options);

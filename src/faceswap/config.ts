@@ -1,6 +1,7 @@
 import { UserError } from "../engine/errors.js";
 import { MAX_RATE } from "../nn/optimisers.js";
 import { type Architecture, checkArchitecture, checkIdentities } from "./architecture.js";
+import { SIZES } from "./avatars.js";
 import { type CastName, castNamed } from "./identities.js";
 import type { LatentStatistics } from "./losses.js";
 import { isPictureLoss, type LossName, type LossWeights, LPIPS_KINDS, REGIONAL, slotsOf } from "./lossSlots.js";
@@ -12,7 +13,7 @@ export interface TrainingConfig {
   readonly architecture: Architecture;
   /** Names of those who are swapped: each has a decoder. */
   readonly identities: readonly string[];
-  /** Pictures per identity and step; at least 2, for the variance in the latent loss. */
+  /** Pictures per identity and step; at least 2 where a loss looks at how codes vary. */
   readonly batch: number;
   readonly steps: number;
   /** Adam's learning rate after 50 steps of warm-up; falls linearly over the last 30 % of the steps. */
@@ -29,22 +30,29 @@ export interface TrainingConfig {
   readonly poses: PoseKind;
 }
 
+/** More would only leave the range of float32. */
+const MAX_WEIGHT = 1e6;
+
+/** Losses that look at how codes vary within a batch. */
+const VARYING = ["latent", "coral", "mmd", "consistency"] as const;
+
 /** @throws UserError naming the value that is out of range, or does not fit another */
 export function checkConfig(config: TrainingConfig): void {
   const whole = (name: string, n: number, least: number) => {
     if (!Number.isSafeInteger(n) || n < least) throw new UserError(`${name} ${n} must be a whole number from ${least}`);
   };
-  if (config.batch === 1) {
-    throw new UserError("batch 1: the latent loss needs a variance, so at least 2 pictures per identity");
+  const varying = VARYING.find((name) => config.lossWeights[name] !== undefined);
+  if (config.batch === 1 && varying) {
+    throw new UserError(`batch 1: the ${varying} loss needs a variance, so at least 2 pictures per identity`);
   }
-  whole("batch", config.batch, 2);
+  whole("batch", config.batch, varying ? 2 : 1);
   whole("steps", config.steps, 1);
   whole("seed", config.seed, 0);
   if (!(config.rate > 0 && config.rate <= MAX_RATE)) {
     throw new UserError(`learning rate ${config.rate} must be a positive number up to 1e30`);
   }
-  if (!(config.regionWeight >= 0 && Number.isFinite(config.regionWeight))) {
-    throw new UserError(`regionWeight ${config.regionWeight} must be a number from 0`);
+  if (!(config.regionWeight >= 0 && config.regionWeight <= MAX_WEIGHT)) {
+    throw new UserError(`regionWeight ${config.regionWeight} must be a number from 0 to 1e6`);
   }
   checkIdentities(config.identities);
   checkArchitecture(config.architecture);
@@ -52,7 +60,10 @@ export function checkConfig(config: TrainingConfig): void {
 }
 
 /** Whether the avatars are those that the identities name. @throws UserError */
-export function checkCast({ identities, pair }: TrainingConfig): void {
+export function checkCast({ identities, pair, architecture: { size } }: TrainingConfig): void {
+  if (size < SIZES.least || size > SIZES.most) {
+    throw new UserError(`architecture.size ${size}: avatars are drawn from ${SIZES.least} to ${SIZES.most} pixels`);
+  }
   const cast = Object.keys(castNamed(pair));
   if (cast.join() !== identities.join()) {
     throw new UserError(
@@ -71,8 +82,9 @@ function checkLosses({ lossWeights, architecture, regionWeight }: TrainingConfig
   const slots = slotsOf(lossWeights);
   for (const name of slots) {
     const weight = lossWeights[name] as number;
-    if (!(weight >= 0 && Number.isFinite(weight)))
-      throw new UserError(`loss ${name}: weight ${weight} must be a number from 0`);
+    if (!(weight >= 0 && weight <= MAX_WEIGHT)) {
+      throw new UserError(`loss ${name}: weight ${weight} must be a number from 0 to 1e6`);
+    }
     const least = leastSizeOf(name);
     if (architecture.size < least) {
       throw new UserError(`loss ${name} needs pictures of at least ${least} pixels, not ${architecture.size}`);

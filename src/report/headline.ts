@@ -48,7 +48,7 @@ function reconstruction(runs: readonly Compared[]): string | undefined {
   return [
     able.length && `${who(able)} ${verb(able, "reconstructs", "reconstruct")} (${errors(able)} ${of})`,
     unable.length &&
-      `${who(unable)} ${verb(unable, "does", "do")} not (${errors(unable)}${able.length ? "" : ` ${of}`})`,
+      `${who(unable)} ${verb(unable, "does", "do")} not${able.length ? "" : " reconstruct well"} (${errors(unable)}${able.length ? "" : ` ${of}`})`,
   ]
     .filter(Boolean)
     .join(", ");

@@ -6,6 +6,7 @@ import {
   type LossName,
   type PictureLoss,
   REGIONAL,
+  slotsOf as weighed,
 } from "../faceswap/lossSlots.js";
 import type { StepLine } from "../storage/metrics.js";
 import type { RunConfig } from "../storage/runConfig.js";
@@ -96,8 +97,7 @@ export function textOf(name: LossName, { regionWeight }: Pick<RunConfig, "region
 }
 
 /** The slots that a run logs, in their fixed order. */
-export const slotsOf = ({ lossWeights }: Pick<RunConfig, "lossWeights">): LossName[] =>
-  LOSS_NAMES.filter((name) => lossWeights[name] !== undefined);
+export const slotsOf = ({ lossWeights }: Pick<RunConfig, "lossWeights">): LossName[] => weighed(lossWeights);
 
 /** The slots that any of the runs logs, in their fixed order. */
 export const slotsOfAny = (configs: readonly Pick<RunConfig, "lossWeights">[]): LossName[] =>

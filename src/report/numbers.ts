@@ -2,10 +2,13 @@
 
 const NONE = "–";
 
+/** Decimals, without a minus before nothing. */
+export const fixed = (n: number, digits: number): string => n.toFixed(digits).replace(/^-(0(\.0*)?)$/, "$1");
+
 /** Four decimals, or three significant digits of what is small; `digits` asks for another number of decimals. */
 export function figure(n: number | null | undefined, digits?: number): string {
   if (n === null || n === undefined || !Number.isFinite(n)) return NONE;
-  if (digits !== undefined) return n.toFixed(digits);
+  if (digits !== undefined) return fixed(n, digits);
   const size = Math.abs(n);
   if (size >= 1000) return count(n);
   if (size >= 10) return n.toFixed(1);
@@ -15,7 +18,7 @@ export function figure(n: number | null | undefined, digits?: number): string {
 
 /** A part of something: two decimals. */
 export const part = (n: number | null | undefined): string =>
-  n === null || n === undefined || !Number.isFinite(n) ? NONE : n.toFixed(2);
+  n === null || n === undefined || !Number.isFinite(n) ? NONE : fixed(n, 2);
 
 /** A whole number, its thousands apart. */
 export const count = (n: number): string => (Number.isFinite(n) ? Math.round(n).toLocaleString("en") : NONE);

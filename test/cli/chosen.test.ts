@@ -52,6 +52,8 @@ describe("chosenConfig", () => {
 
   it("takes the identities' names from the avatars", () => {
     expect(chosen({ pair: "trio" }).config.identities).toEqual(["src", "dst", "third"]);
+    const config = file('{"pair": "trio", "identities": ["src", "dst", "third"]}');
+    expect(chosen({ config, pair: "mild" }).config.identities).toEqual(["src", "dst"]);
     expect(chosen({ set: ["pair=trio"] }).config.identities).toEqual(["src", "dst", "third"]);
   });
 

@@ -201,6 +201,7 @@ describe("compileTraining with other losses", () => {
 describe("checkConfig refuses, naming the value:", () => {
   it.each<[Partial<TrainingConfig>, string]>([
     [{ batch: 1 }, "batch 1: the latent loss needs a variance, so at least 2 pictures per identity"],
+    [{ batch: 0, lossWeights: { l1: 1 } }, "batch 0 must be a whole number from 1"],
     [{ batch: 0 }, "batch 0 must be a whole number from 2"],
     [{ batch: 2.5 }, "batch 2.5 must be a whole number from 2"],
     [{ steps: 0 }, "steps 0 must be a whole number from 1"],

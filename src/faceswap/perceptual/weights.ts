@@ -19,7 +19,7 @@ export function missingWeights(kind: PerceptualKind): UserError {
   return new UserError(
     `LPIPS (${NETWORK_NAMES[kind]}) needs weights that Shibori does not bring: get torchvision's ${trunk} and ${lin} ` +
       `of github.com/richzhang/PerceptualSimilarity and pass them with --lpips-trunk FILE --lpips-lin FILE, or use ` +
-      `the loss "random-features", which needs none`,
+      `the loss "random-features", which needs none (--set lossWeights.lpips-${kind}=null lossWeights.random-features=1)`,
   );
 }
 
