@@ -1,8 +1,9 @@
 /** What several runs show, in a sentence or two that follow from their numbers. */
+import { slotsOf } from "../faceswap/lossSlots.js";
 import type { Gate } from "../faceswap/measures.js";
 import { beginOf, type Compared, endOf } from "./compared.js";
 import { whyUnranked } from "./definitions.js";
-import { LOSS_TEXTS, sharedPictureLoss, slotsOf } from "./losses.js";
+import { LOSS_TEXTS, sharedPictureLoss } from "./losses.js";
 import { count, figure, list, part } from "./numbers.js";
 import { parts } from "./runView.js";
 import { failedExpression, reconstructs } from "./verdict.js";
@@ -132,7 +133,9 @@ export function lossesLine(runs: readonly Compared[]): string | undefined {
   const end = (run: Compared) => endOf(shared, run);
   const best = (some: readonly Compared[]) => some.reduce((a, b) => (end(b) < end(a) ? b : a));
   const [swapping, failing] = [best(good), best(bad)];
-  const fall = judged.every((run) => slotsOf(run.config).every((name) => endOf(name, run) < 0.5 * beginOf(name, run)));
+  const fall = judged.every((run) =>
+    slotsOf(run.config.lossWeights).every((name) => endOf(name, run) < 0.5 * beginOf(name, run)),
+  );
   const falls = fall ? `, and every loss falls in ${everyone(judged.length)}` : "";
   const [least, most] = [end(failing), end(swapping)];
   if (least < most) {

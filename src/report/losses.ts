@@ -6,7 +6,7 @@ import {
   type LossName,
   type PictureLoss,
   REGIONAL,
-  slotsOf as weighed,
+  slotsOf,
 } from "../faceswap/lossSlots.js";
 import type { StepLine } from "../storage/metrics.js";
 import type { RunConfig } from "../storage/runConfig.js";
@@ -96,9 +96,6 @@ export function textOf(name: LossName, { regionWeight }: Pick<RunConfig, "region
   return { ...text, axis };
 }
 
-/** The slots that a run logs, in their fixed order. */
-export const slotsOf = ({ lossWeights }: Pick<RunConfig, "lossWeights">): LossName[] => weighed(lossWeights);
-
 /** The slots that any of the runs logs, in their fixed order. */
 export const slotsOfAny = (configs: readonly Pick<RunConfig, "lossWeights">[]): LossName[] =>
   LOSS_NAMES.filter((name) => configs.some((config) => config.lossWeights[name] !== undefined));
@@ -121,7 +118,7 @@ export const isCodeLoss = (name: Loss): boolean => (CODE_LOSSES as readonly stri
 
 /** The loss of pictures that says most of how a run reconstructs: the first in the fixed order that all of them log. */
 export function sharedPictureLoss(configs: readonly Pick<RunConfig, "lossWeights">[]): PictureLoss | undefined {
-  const [first, ...others] = configs.map(slotsOf);
+  const [first, ...others] = configs.map(({ lossWeights }) => slotsOf(lossWeights));
   return first?.filter(isPictureLoss).find((name) => others.every((slots) => slots.includes(name)));
 }
 

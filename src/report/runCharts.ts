@@ -1,9 +1,9 @@
 /** The curves of one run. */
-import { isPictureLoss } from "../faceswap/lossSlots.js";
+import { isPictureLoss, slotsOf } from "../faceswap/lossSlots.js";
 import { gates } from "../faceswap/measures.js";
 import type { MeasureLine, StepLine } from "../storage/metrics.js";
 import type { Chart, NamedCurve } from "./charts.js";
-import { keysOf, slotsOf, textOf, whoIs } from "./losses.js";
+import { keysOf, textOf, whoIs } from "./losses.js";
 import { count } from "./numbers.js";
 import type { CurveStyle } from "./pageData.js";
 import { type AnyMeasures, boundOf, isResponse, knowsSwap, numberOf, QUANTITIES, type Quantity } from "./quantities.js";
@@ -51,7 +51,7 @@ export function lossCharts({ config, metrics }: RunView): Chart[] {
     const log = spansDecades(curves.map(({ group }) => group));
     return { ...about, curves: [...curves, ...level], x: [0, config.steps], log, shows: log ? [] : [0] };
   };
-  const slots = slotsOf(config).map((name) => {
+  const slots = slotsOf(config.lossWeights).map((name) => {
     const keys = keysOf(name, config);
     const { title, word, axis, hint } = textOf(name, config);
     const only = config.lossWeights[name] === 0 ? " Its weight is 0: it is only watched." : "";

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { verdictLine } from "../../src/cli/judge.js";
-import type { TrainingConfig } from "../../src/faceswap/config.js";
 import {
   directionsOf,
   drawChange,
@@ -15,27 +14,21 @@ import { modelOf } from "../../src/faceswap/model.js";
 import { FEATURES } from "../../src/faceswap/responses.js";
 import { gpu } from "../gpu.js";
 import { EXPRESSIVE, TRAP } from "../report/runs.js";
+import { TRIO } from "./trio.js";
 
-/** Three identities, so that nothing rests on there being two. */
-const CONFIG: TrainingConfig = {
-  architecture: { size: 32, stages: [4], mid: 4, code: 4 },
-  identities: ["src", "dst", "third"],
-  ...{ batch: 2, steps: 1, rate: 1e-3, seed: 3, lossWeights: { l1: 1 }, regionWeight: 0 },
-  ...{ latentStatistics: "element", pair: "trio", poses: "demo" },
-};
 const POSES = 20;
 
 describe("evaluation of three identities", () => {
   let heldOut: HeldOut;
   let viewer: Viewer;
   beforeAll(async () => {
-    heldOut = await drawHeldOut(gpu, CONFIG, POSES);
-    viewer = await Viewer.open(gpu, modelOf(CONFIG));
+    heldOut = await drawHeldOut(gpu, TRIO, POSES);
+    viewer = await Viewer.open(gpu, modelOf(TRIO));
   });
   afterAll(() => viewer.destroy());
 
   it("draws everyone in the same poses: masks and medians too", () => {
-    for (const name of CONFIG.identities) {
+    for (const name of TRIO.identities) {
       expect(countOf(heldOut.pictures[name])).toBe(POSES);
       expect(heldOut.eyes[name].length).toBe(32 * 32);
       expect(heldOut.mouth[name].data.some((v) => v > 0.9)).toBe(true);
@@ -45,14 +38,14 @@ describe("evaluation of three identities", () => {
   });
 
   it("draws those of two identities as it did before there were three", async () => {
-    const two = await drawHeldOut(gpu, { ...CONFIG, pair: "mild", identities: ["src", "dst"] }, POSES);
+    const two = await drawHeldOut(gpu, { ...TRIO, pair: "mild", identities: ["src", "dst"] }, POSES);
     expect(two.pictures.src).toEqual(heldOut.pictures.src);
     expect(two.pictures.dst).toEqual(heldOut.pictures.dst);
   });
 
   it("changes one feature of the held-out poses, and nothing else", async () => {
     for (const feature of FEATURES) {
-      const { low, high } = (await drawChange(gpu, CONFIG, feature)).dst;
+      const { low, high } = (await drawChange(gpu, TRIO, feature)).dst;
       expect(countOf(low)).toBe(32);
       // A mouth or an eye is a small part of a picture.
       const differing = low.data.filter((value, i) => value !== high.data[i]).length / low.data.length;
@@ -64,15 +57,15 @@ describe("evaluation of three identities", () => {
   it("shows every identity by every decoder", async () => {
     const made = await viewer.view(heldOut.pictures);
     const seen = new Set<string>();
-    for (const from of CONFIG.identities) {
-      for (const to of CONFIG.identities) seen.add(made[from][to].data.slice(0, 60).join());
+    for (const from of TRIO.identities) {
+      for (const to of TRIO.identities) seen.add(made[from][to].data.slice(0, 60).join());
       expect(countOf(made[from].dst)).toBe(POSES);
     }
     expect(seen.size).toBe(9);
   });
 
   it("measures every direction, each against its own truth", async () => {
-    const directions = await withResponses(gpu, CONFIG, viewer, await measureAvatars(viewer, heldOut));
+    const directions = await withResponses(gpu, TRIO, viewer, await measureAvatars(viewer, heldOut));
     expect(directions.map(({ from, to }) => `${from} ${to}`)).toEqual([
       ...["src dst", "src third", "dst src", "dst third", "third src", "third dst"],
     ]);

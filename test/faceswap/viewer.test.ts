@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { UserError } from "../../src/engine/errors.js";
-import type { TrainingConfig } from "../../src/faceswap/config.js";
 import {
   type ByIdentity,
   drawChange,
@@ -18,14 +17,9 @@ import { modelOf } from "../../src/faceswap/model.js";
 import { FEATURES } from "../../src/faceswap/responses.js";
 import { compile, constant } from "../../src/index.js";
 import { gpu, step } from "../gpu.js";
+import { TRIO } from "./trio.js";
 
-const CONFIG: TrainingConfig = {
-  architecture: { size: 32, stages: [4], mid: 4, code: 4 },
-  identities: ["src", "dst", "third"],
-  ...{ batch: 2, steps: 1, rate: 1e-3, seed: 3, lossWeights: { l1: 1 }, regionWeight: 0 },
-  ...{ latentStatistics: "element", pair: "trio", poses: "demo" },
-};
-const NAMES = CONFIG.identities;
+const NAMES = TRIO.identities;
 /** More than the batch of a viewer, and no multiple of it. */
 const POSES = 20;
 
@@ -42,19 +36,19 @@ const copier = fake((from) => from);
 
 let heldOut: HeldOut;
 beforeAll(async () => {
-  heldOut = await drawHeldOut(gpu, CONFIG, POSES);
+  heldOut = await drawHeldOut(gpu, TRIO, POSES);
 });
 
 describe("a viewer", () => {
   let viewer: Viewer;
   beforeAll(async () => {
-    viewer = await Viewer.open(gpu, modelOf(CONFIG));
+    viewer = await Viewer.open(gpu, modelOf(TRIO));
   });
   afterAll(() => viewer.destroy());
 
   it("gives what the network makes of every picture, with every decoder", async () => {
     const made = await viewer.view(heldOut.pictures);
-    const model = modelOf(CONFIG);
+    const model = modelOf(TRIO);
     const program = await compile(gpu, () =>
       Object.fromEntries(
         NAMES.flatMap((from) => {
@@ -86,7 +80,7 @@ describe("a viewer", () => {
 
 describe("measures of a network that", () => {
   it("swaps perfectly: all of every direction, responses included", async () => {
-    const directions = await withResponses(gpu, CONFIG, swapper, await measureAvatars(swapper, heldOut));
+    const directions = await withResponses(gpu, TRIO, swapper, await measureAvatars(swapper, heldOut));
     expect(directions).toHaveLength(6);
     for (const { measures: m } of directions) {
       expect([m.swapError, m.reconstruction, m.eyes, m.mouth, m.gridEnergy]).toEqual([0, 0, 0, 0, 0]);
@@ -97,7 +91,7 @@ describe("measures of a network that", () => {
   });
 
   it("copies the source: no way to the target in any direction, though it follows every pose", async () => {
-    const directions = await withResponses(gpu, CONFIG, copier, await measureAvatars(copier, heldOut));
+    const directions = await withResponses(gpu, TRIO, copier, await measureAvatars(copier, heldOut));
     for (const { measures: m } of directions) {
       expect(m.t).toBeCloseTo(0, 6);
       expect(m.leakError).toBe(0);
@@ -117,7 +111,7 @@ describe("measures of a network that", () => {
 });
 
 it("changed features are of the held-out poses: elsewhere than at the eyes every picture is the same", async () => {
-  const { low, high } = (await drawChange(gpu, CONFIG, "Gaze")).dst;
+  const { low, high } = (await drawChange(gpu, TRIO, "Gaze")).dst;
   const [held, eyes] = [heldOut.pictures.dst.data, heldOut.eyes.dst.data];
   // Irises are well within the eyes; the poses that both have are the first 20.
   const differ = (a: Float32Array, b: Float32Array, inside: boolean) =>
