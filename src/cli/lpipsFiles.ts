@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import { UserError } from "../engine/errors.js";
 import type { TrainingConfig } from "../faceswap/config.js";
-import { LPIPS_KINDS, type LpipsKind, lpipsKindOf } from "../faceswap/lossSlots.js";
+import { LPIPS_KINDS, lpipsKindOf } from "../faceswap/lossSlots.js";
 import type { PerceptualNetwork } from "../faceswap/perceptual/lpips.js";
+import type { PerceptualKind } from "../faceswap/perceptual/trunks.js";
 import { checkLpipsWeights, missingWeights } from "../faceswap/perceptual/weights.js";
 import { type LossNetworks, lossNetworks } from "../faceswap/slotLosses.js";
 import type { RunConfig } from "../storage/runConfig.js";
@@ -39,7 +40,11 @@ export function loadNetworks({ lossWeights }: TrainingConfig, { lpipsTrunk, lpip
   return { networks: lossNetworks(lossWeights, network), lpips };
 }
 
-function loadLpips(kind: LpipsKind, trunk: string, lin: string): { network: PerceptualNetwork; fingerprint: string } {
+function loadLpips(
+  kind: PerceptualKind,
+  trunk: string,
+  lin: string,
+): { network: PerceptualNetwork; fingerprint: string } {
   const network = checkLpipsWeights(kind, readWeights(trunk), readWeights(lin), { trunk, lin });
   const hash = createHash("sha256");
   // Of the numbers that are used, whatever files they came in.

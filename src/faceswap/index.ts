@@ -41,7 +41,7 @@ export { type Gate, gates, type Measures, measure, medianPicture, type Stack } f
 export { type Model, modelOf } from "./model.js";
 export { lpips, type PerceptualNetwork, perceptualNetwork, placeholderNetwork } from "./perceptual/lpips.js";
 export { type RandomFeatureNetwork, randomFeatureNetwork, randomFeatures } from "./perceptual/randomFeatures.js";
-export { type PerceptualKind, perceptualShapes } from "./perceptual/trunks.js";
+export { PERCEPTUAL_KINDS, type PerceptualKind, perceptualShapes } from "./perceptual/trunks.js";
 export { checkLpipsWeights, missingWeights } from "./perceptual/weights.js";
 export { type PictureSet, pickPictures } from "./pictures.js";
 export { type Background, POSE_COUNT, POSE_KINDS, POSE_NAMES, type PoseKind } from "./poses.js";

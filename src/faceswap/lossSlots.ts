@@ -1,6 +1,7 @@
 /** The losses that a run may weigh, by the names under which they are logged. */
 import type { Architecture } from "./architecture.js";
 import type { LatentStatistics } from "./losses.js";
+import type { PerceptualKind } from "./perceptual/trunks.js";
 
 /** Of each identity's reconstruction against its picture; logged as "l1.src". */
 export const PICTURE_LOSSES = [
@@ -32,10 +33,9 @@ export const REGIONAL: readonly PictureLoss[] = ["l1", "mse", "dssim", "gradient
 
 /** The trunks of LPIPS, by loss. */
 export const LPIPS_KINDS = { "lpips-alex": "alex", "lpips-vgg": "vgg", "lpips-squeeze": "squeeze" } as const;
-export type LpipsKind = (typeof LPIPS_KINDS)[keyof typeof LPIPS_KINDS];
 
 /** The trunk whose weights a run needs, if it needs any. A run has one at most. */
-export function lpipsKindOf(weights: LossWeights): LpipsKind | undefined {
+export function lpipsKindOf(weights: LossWeights): PerceptualKind | undefined {
   const name = (Object.keys(LPIPS_KINDS) as (keyof typeof LPIPS_KINDS)[]).find((each) => weights[each] !== undefined);
   return name && LPIPS_KINDS[name];
 }
