@@ -1,9 +1,9 @@
 import { afterAll, afterEach, expect } from "vitest";
 import { Gpu } from "../src/engine/gpu.js";
 import { makeNode, type Node } from "../src/engine/graph.js";
+import { runsSubgroupKernels } from "../src/engine/ops/conv2d.js";
 import type { PackAttrs } from "../src/engine/ops/pack.js";
 import { bytes, lastBlocks, type Shape, unpack } from "../src/engine/shape.js";
-import { runsSubgroupKernels } from "../src/engine/tune.js";
 import { type CompileOptions, compile, constant, gradients, mul, type Program, sum } from "../src/index.js";
 import { openGpu } from "../src/platform/node.js";
 import { type Bound, worstError } from "./reference/bounds.js";

@@ -2,7 +2,7 @@ import { freemem, totalmem } from "node:os";
 import { Command } from "commander";
 import { UserError } from "../engine/errors.js";
 import type { AdapterKind, Gpu } from "../engine/gpu.js";
-import { targetOf } from "../engine/tune.js";
+import { targetOf } from "../engine/program.js";
 import type { TrainingConfig } from "../faceswap/config.js";
 import { type Bottleneck, bottleneckOf, type InspectedLayer, inspectLayers } from "../faceswap/inspect.js";
 import { modelOf } from "../faceswap/model.js";

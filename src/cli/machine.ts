@@ -5,7 +5,6 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Gpu } from "../engine/gpu.js";
 import type { Program } from "../engine/program.js";
-import { stylesFor, targetOf } from "../engine/tune.js";
 import type { Machine } from "../storage/runConfig.js";
 
 /** Which adapter a device belongs to. */
@@ -18,13 +17,13 @@ export const adapterOf = (gpu: Gpu): Machine["adapter"] => ({
 });
 
 /** What computes this program. */
-export function machineOf(gpu: Gpu, program: Program, kernels: Record<string, string> = {}): Machine {
+export function machineOf(gpu: Gpu, program: Program): Machine {
   const dispatches = program.layout.stages.flatMap((stage) => stage.dispatches);
   const text = JSON.stringify(dispatches.map(({ kernel, uniform, groups }) => [kernel.source, uniform, groups]));
   return {
     adapter: adapterOf(gpu),
     kernels: {
-      styles: stylesFor(targetOf(gpu, kernels)),
+      choices: program.choices,
       program: createHash("sha256").update(text).digest("hex"),
     },
     versions: {

@@ -47,10 +47,10 @@ export async function resumeRun(path: string, options: TrainOptions): Promise<vo
   // What another machine did after this checkpoint is taken back.
   const earlier = (begun.continued ?? []).filter(({ after }) => after < step);
   const last = earlier.at(-1) ?? begun;
-  // The styles that this adapter chose once are what gives the same bits again.
-  const kernels = sameAdapter(last.adapter, adapterOf(gpu)) ? last.kernels.styles : {};
+  // The kernels that this adapter was given once are what gives the same bits again.
+  const kernels = sameAdapter(last.adapter, adapterOf(gpu)) ? last.kernels.choices : {};
   const program = await compileTraining(gpu, model, begun, faces?.training, { networks, kernels });
-  const machine = machineOf(gpu, program, kernels);
+  const machine = machineOf(gpu, program);
   for (const [state, values] of found?.checkpoint.states ?? []) {
     for (const [name, data] of values) model.parameters.write(gpu, name, data, state);
   }

@@ -8,7 +8,7 @@ export interface Target {
   readonly subgroupSize: number;
   /** CPU adapters want other kernels than GPUs, and little parallelism. */
   readonly cpu: boolean;
-  /** Forces a kernel style, by op name; without it `tune.ts` decides. */
+  /** Names the kernel of ops that have several: by signature, by op name, or for all with "*". See candidates.ts. */
   readonly kernels: Readonly<Record<string, string>>;
   /** Largest storage binding in bytes. */
   readonly maxBindingBytes: number;
@@ -50,6 +50,15 @@ export interface Dispatch {
   readonly flops?: number;
 }
 
+/** One of several ways to compute a node. */
+export interface Candidate {
+  /** Its style, then its variant: "baseline", "tile 64×64". */
+  readonly name: string;
+  /** Where it has a chance to be the fastest: the tuner tries it there. */
+  readonly adapters: "cpu" | "gpu" | "any";
+  readonly dispatches: () => Dispatch[];
+}
+
 /** Cuts an op along the batch (axis 0): `part(x, from, count)` gives that range of an input. See batch.ts. */
 export type Part = (x: Node, from: number, count: number) => Node;
 
@@ -60,6 +69,8 @@ export interface Op<A> {
   shape(inputs: readonly Shape[], attrs: A): Shape;
   /** The dispatches that compute the node. Leaves and aliases have none. */
   lower?(node: Node<A>, target: Target): Dispatch[];
+  /** Where there are several ways: those that this target can run, the best guess for its kind first. */
+  candidates?(node: Node<A>, target: Target): Candidate[];
   /** One gradient per input, as nodes; undefined where the input has none. Nodes that nothing needs are never run. */
   backward?(node: Node<A>, gy: Node): (Node | undefined)[];
   /** Rows `from` … `from + count` of the output's axis 0, for an output too large for one binding. */

@@ -1,3 +1,4 @@
+import { chosen, signatureOf } from "./candidates.js";
 import { aliasRoot, type Dispatch, type Node, Scratch, type Target, topological } from "./graph.js";
 import type { PackAttrs } from "./ops/pack.js";
 import { type Lifetime, planSlots, type SlotPlan } from "./plan.js";
@@ -7,6 +8,8 @@ import { bytes, format } from "./shape.js";
 interface Stage {
   node: Node;
   dispatches: Dispatch[];
+  /** The name of the kernel that was chosen, for an op that has several. */
+  choice?: string;
 }
 
 /** A graph laid out: what runs in which order, and which memory each value has. Needs no GPU. */
@@ -23,7 +26,10 @@ export interface Layout {
 
 /** Orders, lowers and plans a graph. */
 export function layOut(outputs: readonly Node[], target: Target, keepAll = false): Layout {
-  const stages = topological(outputs).map((node) => ({ node, dispatches: node.op.lower?.(node, target) ?? [] }));
+  const stages = topological(outputs).map((node): Stage => {
+    const choice = node.op.candidates && chosen(node, target).name;
+    return { node, dispatches: node.op.lower?.(node, target) ?? [], choice };
+  });
   const packedIn: Layout["packedIn"] = new Map();
   for (const { node } of stages) {
     if (node.op.kind !== "pack") continue;
@@ -79,6 +85,10 @@ export function slotOf(layout: Layout, value: Node | Scratch): number | undefine
   const index = layout.valueOf.get(value);
   return index === undefined ? undefined : layout.plan.slotOf[index];
 }
+
+/** The kernels that were chosen, by their nodes' signatures: as `kernels` of another program, they are chosen again. */
+export const choicesOf = ({ stages }: Layout): Record<string, string> =>
+  Object.fromEntries(stages.flatMap(({ node, choice }) => (choice ? [[signatureOf(node), choice]] : [])));
 
 /** Floating-point operations of one step, counted from the shapes. */
 export const flopsOf = ({ stages }: Layout): number =>

@@ -2,21 +2,20 @@ import advance from "../../shaders/advance.wgsl";
 import { fitBatches } from "./batch.js";
 import { GpuError, UserError } from "./errors.js";
 import type { Gpu } from "./gpu.js";
-import { aliasRoot, type BoundTo, type Dispatch, type Node, traced } from "./graph.js";
+import { aliasRoot, type BoundTo, type Dispatch, type Node, type Target, traced } from "./graph.js";
 import { type History, Ring } from "./history.js";
-import { dump, flopsOf, type Layout, layOut } from "./layout.js";
+import { choicesOf, dump, flopsOf, type Layout, layOut } from "./layout.js";
 import { Memory } from "./memory.js";
 import { Pace } from "./pace.js";
 import { type CompiledKernel, compileKernel, encodeUniform } from "./shader.js";
 import { elements, format, type Shape, unpack } from "./shape.js";
-import { targetOf } from "./tune.js";
 
 export interface CompileOptions {
   /** Key of the random streams: a non-negative safe integer. Default 0. */
   seed?: number;
   /** Give every node memory of its own, so that `readNode` can read any of them. For debugging. */
   keepAll?: boolean;
-  /** Force a kernel style by op name, or for all with "*": see tune.ts. */
+  /** The kernel of ops that have several, by signature, by op name, or for all with "*": see candidates.ts. */
   kernels?: Record<string, string>;
   /** Steps of scalar outputs kept on the GPU until `history` reads them. Default 256. */
   history?: number;
@@ -27,6 +26,14 @@ interface Launch {
   bindings: GPUBindGroup;
   groups: readonly [number, number, number];
 }
+
+/** What kernels are lowered for on this device. */
+export const targetOf = (gpu: Gpu, kernels: Record<string, string> = {}): Target => ({
+  subgroupSize: gpu.subgroupSize,
+  cpu: gpu.kind !== "hardware",
+  kernels,
+  maxBindingBytes: gpu.maxBindingBytes,
+});
 
 /**
  * Traces, lays out and compiles a program: everything that can be decided is decided here, before the first step.
@@ -234,6 +241,11 @@ export class Program {
    */
   history(): Promise<History> {
     return this.#ring.take(this.steps);
+  }
+
+  /** The kernels that were chosen where there are several: `kernels` of a program that is to have the same bits. */
+  get choices(): Record<string, string> {
+    return choicesOf(this.layout);
   }
 
   /** Floating-point operations of one step, counted from the shapes. */

@@ -87,12 +87,17 @@ function network({ network: facts, architecture, identities, lpips, overrides }:
 }
 
 function machine({ adapter, kernels, versions }: Machine): Row[] {
-  const styles = Object.entries(kernels.styles).map(([op, style]) => `${op}: ${style}`);
+  // A choice is kept by signature, "op(shapes) attributes": said here is which kernels each op has in use.
+  const used = new Map<string, Set<string>>();
+  for (const [signature, choice] of Object.entries(kernels.choices)) {
+    const op = signature.split("(")[0];
+    used.set(op, (used.get(op) ?? new Set()).add(choice));
+  }
   return [
     ["adapter", `${adapter.name} (${adapter.kind})`],
     ["driver", adapter.driver || "unnamed"],
     ["subgroups", adapter.subgroupSize ? `${adapter.subgroupSize} lanes` : "none"],
-    ["kernels", styles.join(", ") || "one style for all"],
+    ["kernels", [...used].map(([op, names]) => `${op}: ${[...names].join(", ")}`).join("; ") || "no choice"],
     ["program (SHA-256)", html`<code>${kernels.program}</code>`],
     ["versions", `shibori ${versions.shibori}, node ${versions.node}, Dawn (webgpu) ${versions.dawn}`],
   ];

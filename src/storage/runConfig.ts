@@ -69,8 +69,8 @@ const machine = {
     options: z.string(),
   }),
   kernels: z.object({
-    /** Kernel style by op. */
-    styles: z.record(z.string(), z.enum(["baseline", "subgroup"])),
+    /** The kernel of each op that has several, by the op's signature (see src/engine/candidates.ts). */
+    choices: z.record(z.string(), z.string()),
     /** SHA-256 of the training program: every dispatch's kernel, numbers and grid. */
     program: hash,
   }),

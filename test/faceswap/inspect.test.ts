@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Target } from "../../src/engine/graph.js";
-import { targetOf } from "../../src/engine/tune.js";
+import { targetOf } from "../../src/engine/program.js";
 import { type Architecture, UPSAMPLINGS } from "../../src/faceswap/architecture.js";
 import { bottleneckOf, type InspectedLayer, inspectLayers } from "../../src/faceswap/inspect.js";
 import { modelOf } from "../../src/faceswap/model.js";

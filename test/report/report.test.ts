@@ -22,7 +22,7 @@ const folders = {
 } as const;
 const other = {
   adapter: { kind: "embedded", name: "SwiftShader", driver: "", subgroupSize: 0, options: "" },
-  kernels: { styles: { conv2d: "baseline" }, program: "1".repeat(64) },
+  kernels: { choices: { "conv2d([1]) {}": "baseline" }, program: "1".repeat(64) },
   versions: { shibori: "0", node: "1", dawn: "2" },
 } as const;
 

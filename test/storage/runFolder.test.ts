@@ -213,7 +213,7 @@ describe("a run folder", () => {
       [{ rate: 1e39 }, /: learning rate 1e\+39 must be a positive number up to 1e30/],
       [{ data: null }, /: data: /],
       [{ data: { kind: "film" } }, /: data.kind: /],
-      [{ kernels: { styles: { conv2d: "x" }, program: "0".repeat(64) } }, /: kernels.styles.conv2d: /],
+      [{ kernels: { choices: { conv2d: 1 }, program: "0".repeat(64) } }, /: kernels.choices.conv2d: /],
       [{ versions: undefined }, /: versions: expected object, received undefined; /],
       [{ poses: "zzz" }, /: poses: Invalid option: expected one of "demo"/],
       [{ continued: "x" }, /: continued: expected array, received string; /],

@@ -17,7 +17,7 @@ export function runConfig(change: Partial<RunConfig> = {}): RunConfig {
     losses: { loss: "sum", "l1.src": "L1", "l1.dst": "L1", latent: "L2" },
     network: { parameters: 1, code: "3×3×64", codeLength: 576, flopsPerStep: 1e8, dispatchesPerStep: 170 },
     adapter: { kind: "software", name: "test", driver: "none", subgroupSize: 8, options: "" },
-    kernels: { styles: {}, program: "0".repeat(64) },
+    kernels: { choices: {}, program: "0".repeat(64) },
     versions: { shibori: "0", node: "0", dawn: "0" },
     ...change,
   };

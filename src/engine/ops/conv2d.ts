@@ -1,10 +1,10 @@
 import baseline from "../../../shaders/conv2d.wgsl";
 import subgroup from "../../../shaders/conv2d_subgroup.wgsl";
 import narrow from "../../../shaders/conv2d_subgroup_narrow.wgsl";
-import { makeNode, type Node, type Op, refuse } from "../graph.js";
+import { lowerChosen } from "../candidates.js";
+import { type Candidate, makeNode, type Node, type Op, refuse } from "../graph.js";
 import { kernel, MAX_GROUPS } from "../lower.js";
 import { blocks, lastBlocks, type Shape } from "../shape.js";
-import { chooseStyle } from "../tune.js";
 import { conv2dWeightGrad } from "./conv2dWeightGrad.js";
 import { convInputGrad } from "./convTranspose2d.js";
 import { type Activation, activationCode, activationGrad } from "./pointwise.js";
@@ -64,7 +64,8 @@ const conv2dOp: Op<ConvAttrs> = {
     if (oh < 1 || ow < 1) refuse("conv2d", inputs, `the ${kh}×${kw} kernel is larger than the padded image`);
     return [n, oh, ow, co];
   },
-  lower(node, target) {
+  lower: lowerChosen,
+  candidates(node, target) {
     const [x, w, b] = node.inputs;
     const [n, oh, ow, co] = node.shape;
     const [kh, kw] = w.shape;
@@ -86,27 +87,38 @@ const conv2dOp: Op<ConvAttrs> = {
       const z = Math.ceil(pixelGroups / MAX_GROUPS);
       return [Math.ceil(pixelGroups / z), channelGroups, z];
     };
-    if (chooseStyle(target, "conv2d") === "subgroup") {
-      const tile = subgroupTile(target.subgroupSize, co4, pixels);
-      const constants = { ...tile.constants, ...flags };
-      return [
-        {
-          ...common,
-          kernel: tile.narrow
-            ? kernel("conv2d_subgroup_narrow", narrow, constants)
-            : kernel("conv2d_subgroup", subgroup, constants),
-          groups: grid(tile.pixelGroups, tile.channelGroups),
-        },
-      ];
-    }
     const LANES = baselineLanes(co4);
-    return [
+    const candidates: Candidate[] = [
       {
-        ...common,
-        kernel: kernel("conv2d", baseline, { LANES, ...flags }),
-        groups: grid(Math.ceil(pixels / (4 * (64 / LANES))), Math.ceil(co4 / LANES)),
+        name: "baseline",
+        adapters: "any",
+        dispatches: () => [
+          {
+            ...common,
+            kernel: kernel("conv2d", baseline, { LANES, ...flags }),
+            groups: grid(Math.ceil(pixels / (4 * (64 / LANES))), Math.ceil(co4 / LANES)),
+          },
+        ],
       },
     ];
+    if (runsSubgroupKernels(target.subgroupSize)) {
+      const tile = subgroupTile(target.subgroupSize, co4, pixels);
+      const constants = { ...tile.constants, ...flags };
+      candidates.unshift({
+        name: "subgroup",
+        adapters: "cpu",
+        dispatches: () => [
+          {
+            ...common,
+            kernel: tile.narrow
+              ? kernel("conv2d_subgroup_narrow", narrow, constants)
+              : kernel("conv2d_subgroup", subgroup, constants),
+            groups: grid(tile.pixelGroups, tile.channelGroups),
+          },
+        ],
+      });
+    }
+    return candidates;
   },
   backward(node, gy) {
     const [x, w] = node.inputs;
@@ -121,6 +133,9 @@ const conv2dOp: Op<ConvAttrs> = {
   rows: (node, from, count, part) =>
     makeNode(conv2dOp, [part(node.inputs[0], from, count), ...node.inputs.slice(1)], node.attrs),
 };
+
+/** Whether the subgroup kernels fit an adapter whose subgroups have so many lanes (0: none, or no single size). */
+export const runsSubgroupKernels = (lanes: number): boolean => lanes === 4 || lanes === 8 || lanes === 16;
 
 /** How many vec4s of channels lie side by side in a baseline workgroup of 64. */
 export const baselineLanes = (co4: number): number => (co4 >= 16 ? 16 : co4 >= 8 ? 8 : co4 >= 4 ? 4 : 1);

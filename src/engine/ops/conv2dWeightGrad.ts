@@ -1,11 +1,11 @@
 import baseline from "../../../shaders/conv2d_weight_grad.wgsl";
 import subgroup from "../../../shaders/conv2d_weight_grad_subgroup.wgsl";
 import sumPartials from "../../../shaders/sum_partials.wgsl";
-import { makeNode, type Node, type Op, refuse, Scratch } from "../graph.js";
+import { lowerChosen } from "../candidates.js";
+import { type Candidate, type Dispatch, makeNode, type Node, type Op, refuse, Scratch } from "../graph.js";
 import { folded, kernel, linear } from "../lower.js";
 import { blocks, bytes, lastBlocks, type Shape } from "../shape.js";
-import { chooseStyle } from "../tune.js";
-import { type ConvGeometry, checkGeometry, conv2d } from "./conv2d.js";
+import { type ConvGeometry, checkGeometry, conv2d, runsSubgroupKernels } from "./conv2d.js";
 import { convInputGrad } from "./convTranspose2d.js";
 import { add } from "./pointwise.js";
 
@@ -27,7 +27,8 @@ const weightGradOp: Op<WeightGradAttrs> = {
     }
     return attrs.shape;
   },
-  lower(node, target) {
+  lower: lowerChosen,
+  candidates(node, target) {
     const [x, gy] = node.inputs;
     const [kh, kw, ci, co] = node.shape;
     const [n, oh, ow] = gy.shape;
@@ -35,48 +36,62 @@ const weightGradOp: Op<WeightGradAttrs> = {
     const co4 = lastBlocks(gy.shape);
     const ci4 = lastBlocks(x.shape);
     const taps = kh * kw;
-    const style = chooseStyle(target, "conv2dWeightGrad");
-    const SG = target.subgroupSize;
-
-    // Enough splits to fill the adapter, few enough that the second pass stays cheap.
-    const tiles =
-      style === "subgroup" ? Math.ceil((taps * ci4) / ROWS) * Math.ceil(co4 / SG) : Math.ceil((taps * ci4 * co4) / 64);
     const rows = n * oh;
-    const fitting = Math.max(1, Math.floor(target.maxBindingBytes / bytes(node.shape)));
-    const wanted = Math.min(Math.ceil((target.cpu ? 16 : 512) / tiles), rows, fitting);
-    const rowsPerSplit = Math.ceil(rows / Math.max(1, wanted));
-    const splits = Math.ceil(rows / rowsPerSplit);
 
-    const [foldX, foldZ] = folded(Math.ceil((taps * ci4 * co4) / 64));
-    const partial = splits === 1 ? node : new Scratch(bytes(node.shape) * splits);
-    const uniform = {
-      ...{ h: x.shape[1], w: x.shape[2], ci, ci4, oh, ow, co4, kw, taps, stride },
-      ...{ padTop: padding.top, padLeft: padding.left, rows, rowsPerSplit },
+    /** First pass in `tiles` workgroups a split; enough splits to fill the adapter, few enough for a cheap second pass. */
+    const passes = (tiles: number, first: (splits: number) => Pick<Dispatch, "kernel" | "groups">): Dispatch[] => {
+      const fitting = Math.max(1, Math.floor(target.maxBindingBytes / bytes(node.shape)));
+      const wanted = Math.min(Math.ceil((target.cpu ? 16 : 512) / tiles), rows, fitting);
+      const rowsPerSplit = Math.ceil(rows / Math.max(1, wanted));
+      const splits = Math.ceil(rows / rowsPerSplit);
+      const partial = splits === 1 ? node : new Scratch(bytes(node.shape) * splits);
+      const dispatch: Dispatch = {
+        ...first(splits),
+        bind: { x, gy, partial },
+        uniform: {
+          ...{ h: x.shape[1], w: x.shape[2], ci, ci4, oh, ow, co4, kw, taps, stride },
+          ...{ padTop: padding.top, padLeft: padding.left, rows, rowsPerSplit },
+        },
+        flops: 2 * rows * ow * taps * ci * co,
+      };
+      if (splits === 1) return [dispatch];
+      const count = blocks(node.shape);
+      const second = {
+        kernel: kernel("sum_partials", sumPartials),
+        bind: { partial, y: node },
+        uniform: { count, splits },
+        groups: linear(count),
+      };
+      return [dispatch, second];
     };
-    const flops = 2 * rows * ow * taps * ci * co;
-    const first = {
-      bind: { x, gy, partial },
-      uniform,
-      flops,
-      ...(style === "subgroup"
-        ? {
-            kernel: kernel("conv2d_weight_grad_subgroup", subgroup, { SG }),
-            groups: [Math.ceil(co4 / SG), Math.ceil((taps * ci4) / ROWS), splits] as const,
-          }
-        : {
+
+    const invocations = Math.ceil((taps * ci4 * co4) / 64);
+    const [foldX, foldZ] = folded(invocations);
+    const candidates: Candidate[] = [
+      {
+        name: "baseline",
+        adapters: "any",
+        dispatches: () =>
+          passes(invocations, (splits) => ({
             kernel: kernel("conv2d_weight_grad", baseline),
-            groups: [foldX, splits, foldZ] as const,
-          }),
-    };
-    if (splits === 1) return [first];
-    const count = blocks(node.shape);
-    const second = {
-      kernel: kernel("sum_partials", sumPartials),
-      bind: { partial, y: node },
-      uniform: { count, splits },
-      groups: linear(count),
-    };
-    return [first, second];
+            groups: [foldX, splits, foldZ],
+          })),
+      },
+    ];
+    const SG = target.subgroupSize;
+    if (runsSubgroupKernels(SG)) {
+      const [across, down] = [Math.ceil(co4 / SG), Math.ceil((taps * ci4) / ROWS)];
+      candidates.unshift({
+        name: "subgroup",
+        adapters: "cpu",
+        dispatches: () =>
+          passes(across * down, (splits) => ({
+            kernel: kernel("conv2d_weight_grad_subgroup", subgroup, { SG }),
+            groups: [across, down, splits],
+          })),
+      });
+    }
+    return candidates;
   },
   backward(node, g) {
     const [x, gy] = node.inputs;

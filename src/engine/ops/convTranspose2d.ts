@@ -1,10 +1,10 @@
 import baseline from "../../../shaders/conv_transpose2d.wgsl";
 import subgroup from "../../../shaders/conv_transpose2d_subgroup.wgsl";
 import narrow from "../../../shaders/conv_transpose2d_subgroup_narrow.wgsl";
-import { makeNode, type Node, type Op, refuse } from "../graph.js";
+import { lowerChosen } from "../candidates.js";
+import { type Candidate, makeNode, type Node, type Op, refuse } from "../graph.js";
 import { kernel, MAX_GROUPS } from "../lower.js";
 import { blocks, lastBlocks, type Shape } from "../shape.js";
-import { chooseStyle } from "../tune.js";
 import {
   baselineLanes,
   type ConvAttrs,
@@ -13,6 +13,7 @@ import {
   checkGeometry,
   conv2d,
   everySide,
+  runsSubgroupKernels,
   subgroupTile,
 } from "./conv2d.js";
 import { conv2dWeightGrad } from "./conv2dWeightGrad.js";
@@ -43,7 +44,8 @@ const convTranspose2dOp: Op<TransposeAttrs> = {
     }
     return [x[0], height, width, w[2]];
   },
-  lower(node, target) {
+  lower: lowerChosen,
+  candidates(node, target) {
     const [x, w, b] = node.inputs;
     const [batch, oh, ow, co] = node.shape;
     const [kh, kw] = w.shape;
@@ -65,27 +67,38 @@ const convTranspose2dOp: Op<TransposeAttrs> = {
       const folds = Math.ceil(pixelGroups / MAX_GROUPS);
       return [Math.ceil(pixelGroups / folds), channelGroups * folds, stride * stride];
     };
-    if (chooseStyle(target, "convTranspose2d") === "subgroup") {
-      const tile = subgroupTile(target.subgroupSize, co4, phasePixels);
-      const constants = { ...tile.constants, ...flags };
-      return [
-        {
-          ...common,
-          kernel: tile.narrow
-            ? kernel("conv_transpose2d_subgroup_narrow", narrow, constants)
-            : kernel("conv_transpose2d_subgroup", subgroup, constants),
-          groups: grid(tile.pixelGroups, tile.channelGroups),
-        },
-      ];
-    }
     const LANES = baselineLanes(co4);
-    return [
+    const candidates: Candidate[] = [
       {
-        ...common,
-        kernel: kernel("conv_transpose2d", baseline, { LANES, ...flags }),
-        groups: grid(Math.ceil(phasePixels / (4 * (64 / LANES))), Math.ceil(co4 / LANES)),
+        name: "baseline",
+        adapters: "any",
+        dispatches: () => [
+          {
+            ...common,
+            kernel: kernel("conv_transpose2d", baseline, { LANES, ...flags }),
+            groups: grid(Math.ceil(phasePixels / (4 * (64 / LANES))), Math.ceil(co4 / LANES)),
+          },
+        ],
       },
     ];
+    if (runsSubgroupKernels(target.subgroupSize)) {
+      const tile = subgroupTile(target.subgroupSize, co4, phasePixels);
+      const constants = { ...tile.constants, ...flags };
+      candidates.unshift({
+        name: "subgroup",
+        adapters: "cpu",
+        dispatches: () => [
+          {
+            ...common,
+            kernel: tile.narrow
+              ? kernel("conv_transpose2d_subgroup_narrow", narrow, constants)
+              : kernel("conv_transpose2d_subgroup", subgroup, constants),
+            groups: grid(tile.pixelGroups, tile.channelGroups),
+          },
+        ],
+      });
+    }
+    return candidates;
   },
   backward(node, gy) {
     const [x, w] = node.inputs;

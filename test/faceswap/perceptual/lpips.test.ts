@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { flopsOf, layOut } from "../../../src/engine/layout.js";
-import { targetOf } from "../../../src/engine/tune.js";
+import { targetOf } from "../../../src/engine/program.js";
 import {
   lpips,
   type PerceptualNetwork,
