@@ -7,7 +7,7 @@
 // neighbours along the channels, 64 / LANES groups of pixels. FLOPs: 2·N·OH·OW·co·ci·kh·kw / stride².
 const LANES: u32 = 8;
 const PIXELS: u32 = 4;
-const BIAS: u32 = 1;
+const BIAS: u32 = 1; // 0 none, 1 b is a bias [co], 2 b is of y's shape: y = sum · activation'(where the activation gave b)
 const ACTIVATION: u32 = 0; // 0 none, 1 leaky ReLU (ReLU: alpha = 0), 2 sigmoid, 3 tanh
 
 struct P {
@@ -27,6 +27,18 @@ fn activate(v: vec4f) -> vec4f {
   if (ACTIVATION == 2) { return 1.0 / (1.0 + exp(-v)); }
   if (ACTIVATION == 3) { return tanh(clamp(v, vec4f(-10.0), vec4f(10.0))); } // as the op tanh
   return v;
+}
+
+// The activation's derivative, from its own output.
+fn slope(v: vec4f) -> vec4f {
+  if (ACTIVATION == 1) { return select(vec4f(p.alpha), vec4f(1.0), v > vec4f()); }
+  if (ACTIVATION == 2) { return v * (1.0 - v); }
+  return 1.0 - v * v;
+}
+
+fn finish(sum: vec4f, bias: vec4f, at: u32) -> vec4f {
+  if (BIAS == 2) { return sum * slope(b[at]); }
+  return activate(sum + bias);
 }
 
 @compute @workgroup_size(64)
@@ -96,6 +108,6 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
   var bias = vec4f();
   if (BIAS == 1) { bias = b[o]; }
   for (var i = 0u; i < PIXELS; i++) { // unroll
-    if (m0 + i < pixels) { y[to[i]] = select(vec4f(), activate(acc[i] + bias), keep); }
+    if (m0 + i < pixels) { y[to[i]] = select(vec4f(), finish(acc[i], bias, to[i]), keep); }
   }
 }

@@ -6,7 +6,7 @@ const SG: u32 = 8;
 const PIXELS: u32 = 4;
 const BLOCKS: u32 = 4;
 const LOADS: u32 = 2; // 4·BLOCKS / SG, rounded up
-const BIAS: u32 = 1;
+const BIAS: u32 = 1; // 0 none, 1 b is a bias [co], 2 b is of y's shape: y = sum · activation'(where the activation gave b)
 const ACTIVATION: u32 = 0; // 0 none, 1 leaky ReLU (ReLU: alpha = 0), 2 sigmoid, 3 tanh
 
 struct P {
@@ -26,6 +26,18 @@ fn activate(v: vec4f) -> vec4f {
   if (ACTIVATION == 2) { return 1.0 / (1.0 + exp(-v)); }
   if (ACTIVATION == 3) { return tanh(clamp(v, vec4f(-10.0), vec4f(10.0))); } // as the op tanh
   return v;
+}
+
+// The activation's derivative, from its own output.
+fn slope(v: vec4f) -> vec4f {
+  if (ACTIVATION == 1) { return select(vec4f(p.alpha), vec4f(1.0), v > vec4f()); }
+  if (ACTIVATION == 2) { return v * (1.0 - v); }
+  return 1.0 - v * v;
+}
+
+fn finish(sum: vec4f, bias: vec4f, at: u32) -> vec4f {
+  if (BIAS == 2) { return sum * slope(b[at]); }
+  return activate(sum + bias);
 }
 
 @compute @workgroup_size(SG)
@@ -99,7 +111,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
         var bias = vec4f();
         if (BIAS == 1) { bias = b[o]; }
         let keep = vec4u(0, 1, 2, 3) + o * 4u < vec4u(p.co);
-        y[pixel * p.co4 + o] = select(vec4f(), activate(acc[o * PIXELS + i] + bias), keep);
+        let at = pixel * p.co4 + o;
+        y[at] = select(vec4f(), finish(acc[o * PIXELS + i], bias, at), keep);
       }
     }
   }

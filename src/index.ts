@@ -2,7 +2,7 @@
 export { gradients } from "./engine/autograd.js";
 export { GpuError, ShapeError, UserError } from "./engine/errors.js";
 export { type AdapterKind, Gpu } from "./engine/gpu.js";
-export type { Node } from "./engine/graph.js";
+export type { Activation, Node } from "./engine/graph.js";
 export type { History } from "./engine/history.js";
 export { type ConvOptions, conv2d, type Padding } from "./engine/ops/conv2d.js";
 export { type ConvTransposeOptions, convTranspose2d } from "./engine/ops/convTranspose2d.js";
@@ -14,7 +14,6 @@ export { logSoftmax } from "./engine/ops/logSoftmax.js";
 export { maxPool2d, type PoolOptions } from "./engine/ops/maxPool2d.js";
 export { pixelShuffle, pixelUnshuffle } from "./engine/ops/pixelShuffle.js";
 export {
-  type Activation,
   abs,
   add,
   broadcastTo,

@@ -2,6 +2,9 @@ import { ShapeError } from "./errors.js";
 import type { Kernel } from "./shader.js";
 import { format, type Shape } from "./shape.js";
 
+/** What may stand behind a convolution. */
+export type Activation = "none" | "relu" | "sigmoid" | "tanh" | { readonly leakyRelu: number };
+
 /** What kernels are lowered for: plain data, so that lowering and planning need no GPU. */
 export interface Target {
   /** Lanes of a subgroup, 0 without subgroups. */
@@ -73,6 +76,8 @@ export interface Op<A> {
   candidates?(node: Node<A>, target: Target): Candidate[];
   /** One gradient per input, as nodes; undefined where the input has none. Nodes that nothing needs are never run. */
   backward?(node: Node<A>, gy: Node): (Node | undefined)[];
+  /** This node times the derivative of an activation, whose output is y, in one kernel; undefined where it cannot. */
+  derivative?(node: Node<A>, activation: Activation, y: Node): Node | undefined;
   /** Rows `from` … `from + count` of the output's axis 0, for an output too large for one binding. */
   rows?(node: Node<A>, from: number, count: number, part: Part): Node;
   /** The whole (small) output from batch ranges of an input too large for one binding. */

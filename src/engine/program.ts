@@ -1,5 +1,4 @@
 import advance from "../../shaders/advance.wgsl";
-import { fitBatches } from "./batch.js";
 import { GpuError, UserError } from "./errors.js";
 import type { Gpu } from "./gpu.js";
 import { aliasRoot, type BoundTo, type Dispatch, type Node, type Target, traced } from "./graph.js";
@@ -7,6 +6,7 @@ import { type History, Ring } from "./history.js";
 import { choicesOf, dump, flopsOf, type Layout, layOut } from "./layout.js";
 import { Memory } from "./memory.js";
 import { Pace } from "./pace.js";
+import { passes } from "./passes.js";
 import { type CompiledKernel, compileKernel, encodeUniform } from "./shader.js";
 import { elements, format, type Shape, unpack } from "./shape.js";
 
@@ -52,14 +52,15 @@ export async function compile(
   }
   const named = traced(build);
   const names = Object.keys(named);
-  const parts = fitBatches(Object.values(named), gpu.maxBindingBytes);
+  const parts = passes(Object.values(named), gpu.maxBindingBytes, options.keepAll);
   const layout = layOut(parts.flat(), targetOf(gpu, options.kernels), options.keepAll);
   gpu.check();
-  const outputs = new Map(names.map((name, i) => [name, { shape: named[name].shape, nodes: parts[i] }]));
+  const outputs = new Map(names.map((name, i) => [name, { node: named[name], shape: named[name].shape, nodes: parts[i] }]));
   return Program.create(gpu, layout, outputs, seed, history);
 }
 
-type Outputs = Map<string, { shape: Shape; nodes: Node[] }>;
+/** By name: the node that the caller returned, and those that hold its value, cut along the batch. */
+type Outputs = Map<string, { node: Node; shape: Shape; nodes: Node[] }>;
 
 /** A compiled graph. A step encodes ready bind groups and submits once; it creates no buffer, bind group or pipeline. */
 export class Program {
@@ -219,12 +220,15 @@ export class Program {
   }
 
   /** As `readNode`, but the memory as it is, padding lanes included. */
-  async readStorage(node: Node): Promise<Float32Array> {
+  async readStorage(traced: Node): Promise<Float32Array> {
+    const output = [...this.outputs.values()].find(({ node, nodes }) => node === traced && nodes.length === 1);
+    const node = output?.nodes[0] ?? traced;
     if (node.op.kind === "effect") throw new UserError(`${node.op.name} changes state and has no value to read`);
     const root = aliasRoot(node);
     const value = this.layout.packedIn.get(root)?.pack ?? root;
-    if (this.layout.valueOf.has(value) && !this.layout.kept.has(value)) {
-      throw new UserError(`${node.op.name} ${format(node.shape)} is no output: its memory is used again; set keepAll`);
+    if (value.op.kind !== "leaf" && !this.layout.kept.has(value)) {
+      const what = `${node.op.name} ${format(node.shape)}`;
+      throw new UserError(`${what} is no output: it is fused with others or its memory is used again; set keepAll`);
     }
     return new Float32Array(await this.readBound(node));
   }

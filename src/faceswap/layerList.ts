@@ -1,4 +1,4 @@
-import type { Activation } from "../engine/ops/pointwise.js";
+import type { Activation } from "../engine/graph.js";
 import type { Shape } from "../engine/shape.js";
 import { type Architecture, decoderWidths, inputSize, mapSizes, SIDES } from "./geometry.js";
 

@@ -1,11 +1,11 @@
 /** What a training step would do and need, laid out without a GPU. */
 
-import { fitBatches } from "../engine/batch.js";
 import { UserError } from "../engine/errors.js";
 import { type Node, type Target, traced } from "../engine/graph.js";
 import { flopsOf, layOut } from "../engine/layout.js";
 import { constantOp, inputOp } from "../engine/ops/leaf.js";
 import type { ParameterAttrs } from "../engine/parameters.js";
+import { passes } from "../engine/passes.js";
 import { bytes } from "../engine/shape.js";
 import type { TrainingConfig } from "./config.js";
 import { castNamed } from "./identities.js";
@@ -51,7 +51,7 @@ function dataFor({ pair, identities, architecture: { size } }: TrainingConfig): 
  */
 export function planStep(model: Model, config: TrainingConfig, target: Target): StepPlan {
   const outputs = traced(() => trainingGraph(model, config, dataFor(config)));
-  const parts = fitBatches(Object.values(outputs), target.maxBindingBytes);
+  const parts = passes(Object.values(outputs), target.maxBindingBytes);
   const layout = layOut(parts.flat(), target);
   const { slots, slotOf, lowerBound } = layout.plan;
   const packed = new Set<number>();

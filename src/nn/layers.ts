@@ -1,8 +1,7 @@
-import type { Node } from "../engine/graph.js";
+import type { Activation, Node } from "../engine/graph.js";
 import { conv2d } from "../engine/ops/conv2d.js";
 import { convTranspose2d } from "../engine/ops/convTranspose2d.js";
 import { dense } from "../engine/ops/dense.js";
-import type { Activation } from "../engine/ops/pointwise.js";
 import type { Parameters } from "../engine/parameters.js";
 import { elements, type Shape } from "../engine/shape.js";
 import { he, icnr } from "./initialisation.js";

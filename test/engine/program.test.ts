@@ -393,7 +393,7 @@ describe("inner nodes", () => {
     await program.run();
     expect(await program.readNode(chain[5])).toEqual(Float32Array.of(64, 128, 192));
     await expect(program.readNode(chain[2])).rejects.toThrow(
-      new UserError("scale [3] is no output: its memory is used again; set keepAll"),
+      new UserError("scale [3] is no output: it is fused with others or its memory is used again; set keepAll"),
     );
     const kept = await compile(gpu, () => ({ y: chain[5] }), { keepAll: true });
     await kept.run();

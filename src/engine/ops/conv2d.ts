@@ -2,12 +2,12 @@ import baseline from "../../../shaders/conv2d.wgsl";
 import subgroup from "../../../shaders/conv2d_subgroup.wgsl";
 import narrow from "../../../shaders/conv2d_subgroup_narrow.wgsl";
 import { lowerChosen } from "../candidates.js";
-import { type Candidate, makeNode, type Node, type Op, refuse } from "../graph.js";
+import { type Activation, type Candidate, makeNode, type Node, type Op, refuse } from "../graph.js";
 import { kernel, MAX_GROUPS } from "../lower.js";
-import { blocks, lastBlocks, type Shape } from "../shape.js";
+import { blocks, format, lastBlocks, type Shape, sameShape } from "../shape.js";
 import { conv2dWeightGrad } from "./conv2dWeightGrad.js";
 import { convInputGrad } from "./convTranspose2d.js";
-import { type Activation, activationCode, activationGrad } from "./pointwise.js";
+import { activationCode, activationGrad } from "./pointwise.js";
 import { sum } from "./sum.js";
 
 /** Zeros added around an image, in pixels. */
@@ -26,6 +26,24 @@ export interface ConvGeometry {
 
 export interface ConvAttrs extends ConvGeometry {
   readonly activation: Activation;
+  /** The third input is no bias, but what the activation gave once: the sum is multiplied by its derivative there. */
+  readonly derivative?: boolean;
+}
+
+/** What kernels add behind the sum: nothing, a bias and an activation, or an activation's derivative. */
+export const epilogue = ({ inputs, attrs: { activation, derivative } }: Node<ConvAttrs>) => {
+  const { code, alpha } = activationCode(activation);
+  return { flags: { BIAS: derivative ? 2 : inputs.length > 2 ? 1 : 0, ACTIVATION: code }, alpha };
+};
+
+/** @throws ShapeError unless the third input, if there is one, is a bias or has the result's shape */
+export function checkThird(op: string, inputs: readonly Shape[], shape: Shape, attrs: ConvAttrs): Shape {
+  const [, , third] = inputs;
+  const wanted = attrs.derivative ? shape : shape.slice(3);
+  if ((third || attrs.derivative) && !sameShape(third ?? [], wanted)) {
+    refuse(op, inputs, `the ${attrs.derivative ? "activation's output" : "bias"} must be ${format(wanted)}`);
+  }
+  return shape;
 }
 
 export interface ConvOptions {
@@ -51,18 +69,17 @@ export function checkGeometry(op: string, inputs: readonly Shape[], { stride, pa
 const conv2dOp: Op<ConvAttrs> = {
   name: "conv2d",
   shape(inputs, attrs) {
-    const [x, w, b] = inputs;
+    const [x, w] = inputs;
     checkGeometry("conv2d", inputs, attrs);
     if (x.length !== 4 || w.length !== 4) refuse("conv2d", inputs, "x must be [N, H, W, Ci] and w [kh, kw, Ci, Co]");
     const [n, h, width, ci] = x;
     const [kh, kw, wi, co] = w;
     if (wi !== ci) refuse("conv2d", inputs, `x has ${ci} channels, w takes ${wi}`);
-    if (b && (b.length !== 1 || b[0] !== co)) refuse("conv2d", inputs, `the bias must be [${co}]`);
     const { stride, padding: p } = attrs;
     const oh = Math.floor((h + p.top + p.bottom - kh) / stride) + 1;
     const ow = Math.floor((width + p.left + p.right - kw) / stride) + 1;
     if (oh < 1 || ow < 1) refuse("conv2d", inputs, `the ${kh}×${kw} kernel is larger than the padded image`);
-    return [n, oh, ow, co];
+    return checkThird("conv2d", inputs, [n, oh, ow, co], attrs);
   },
   lower: lowerChosen,
   candidates(node, target) {
@@ -70,11 +87,10 @@ const conv2dOp: Op<ConvAttrs> = {
     const [n, oh, ow, co] = node.shape;
     const [kh, kw] = w.shape;
     const [, h, width, ci] = x.shape;
-    const { stride, padding, activation } = node.attrs;
-    const { code, alpha } = activationCode(activation);
+    const { stride, padding } = node.attrs;
+    const { flags, alpha } = epilogue(node);
     const co4 = lastBlocks(node.shape);
     const pixels = n * oh * ow;
-    const flags = { BIAS: b ? 1 : 0, ACTIVATION: code };
     const common = {
       bind: { x, w, b: b ?? w, y: node },
       uniform: {
@@ -132,7 +148,14 @@ const conv2dOp: Op<ConvAttrs> = {
   },
   rows: (node, from, count, part) =>
     makeNode(conv2dOp, [part(node.inputs[0], from, count), ...node.inputs.slice(1)], node.attrs),
+  derivative: withDerivative,
 };
+
+/** A bare convolution's node, times the derivative of an activation that gave y: the epilogue of fuse.ts. */
+export function withDerivative<A extends ConvAttrs>(node: Node<A>, activation: Activation, y: Node): Node | undefined {
+  if (node.inputs.length > 2 || node.attrs.activation !== "none") return undefined;
+  return makeNode(node.op, [...node.inputs, y], { ...node.attrs, activation, derivative: true });
+}
 
 /** Whether the subgroup kernels fit an adapter whose subgroups have so many lanes (0: none, or no single size). */
 export const runsSubgroupKernels = (lanes: number): boolean => lanes === 4 || lanes === 8 || lanes === 16;

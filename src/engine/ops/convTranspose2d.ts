@@ -11,13 +11,16 @@ import {
   type ConvGeometry,
   type ConvOptions,
   checkGeometry,
+  checkThird,
   conv2d,
+  epilogue,
   everySide,
   runsSubgroupKernels,
   subgroupTile,
+  withDerivative,
 } from "./conv2d.js";
 import { conv2dWeightGrad } from "./conv2dWeightGrad.js";
-import { activationCode, activationGrad } from "./pointwise.js";
+import { activationGrad } from "./pointwise.js";
 import { sum } from "./sum.js";
 
 interface TransposeAttrs extends ConvAttrs {
@@ -30,19 +33,18 @@ interface TransposeAttrs extends ConvAttrs {
 const convTranspose2dOp: Op<TransposeAttrs> = {
   name: "convTranspose2d",
   shape(inputs, attrs) {
-    const [x, w, b] = inputs;
+    const [x, w] = inputs;
     const rule = "x must be [N, H, W, Ci] and w [kh, kw, Co, Ci]";
     checkGeometry("convTranspose2d", inputs, attrs);
     if (x.length !== 4 || w.length !== 4) refuse("convTranspose2d", inputs, rule);
     if (w[3] !== x[3]) refuse("convTranspose2d", inputs, `x has ${x[3]} channels, w takes ${w[3]}; ${rule}`);
-    if (b && (b.length !== 1 || b[0] !== w[2])) refuse("convTranspose2d", inputs, `the bias must be [${w[2]}]`);
     const { height, width, stride, padding: p } = attrs;
     const least = [(x[1] - 1) * stride + w[0] - p.top - p.bottom, (x[2] - 1) * stride + w[1] - p.left - p.right];
     const extra = [height - least[0], width - least[1]];
     if (height < 1 || width < 1 || extra.some((e) => e < 0 || e >= stride)) {
       refuse("convTranspose2d", inputs, `output padding [${extra}] must be from 0 to stride − 1 = ${stride - 1}`);
     }
-    return [x[0], height, width, w[2]];
+    return checkThird("convTranspose2d", inputs, [x[0], height, width, w[2]], attrs);
   },
   lower: lowerChosen,
   candidates(node, target) {
@@ -50,11 +52,10 @@ const convTranspose2dOp: Op<TransposeAttrs> = {
     const [batch, oh, ow, co] = node.shape;
     const [kh, kw] = w.shape;
     const [, h, width, ci] = x.shape;
-    const { stride, padding, activation } = node.attrs;
-    const { code, alpha } = activationCode(activation);
+    const { stride, padding } = node.attrs;
+    const { flags, alpha } = epilogue(node);
     const co4 = lastBlocks(node.shape);
     const phasePixels = batch * Math.ceil(oh / stride) * Math.ceil(ow / stride);
-    const flags = { BIAS: b ? 1 : 0, ACTIVATION: code };
     const common = {
       bind: { x, w, b: b ?? w, y: node },
       uniform: {
@@ -112,6 +113,7 @@ const convTranspose2dOp: Op<TransposeAttrs> = {
   },
   rows: (node, from, count, part) =>
     makeNode(convTranspose2dOp, [part(node.inputs[0], from, count), ...node.inputs.slice(1)], node.attrs),
+  derivative: withDerivative,
 };
 
 export interface ConvTransposeOptions extends ConvOptions {

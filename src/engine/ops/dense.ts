@@ -1,6 +1,6 @@
-import { type Node, refuse } from "../graph.js";
+import { type Activation, type Node, refuse } from "../graph.js";
 import { conv2d } from "./conv2d.js";
-import type { Activation } from "./pointwise.js";
+
 import { reshape } from "./reshape.js";
 
 /**

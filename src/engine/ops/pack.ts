@@ -44,18 +44,19 @@ const packed = new WeakSet<Node>();
 const packs = new WeakMap<readonly Node[], Node<PackAttrs>>();
 
 /**
- * The nodes in one flat buffer. A node that has a place of its own already (a leaf, an alias, one packed before) or that
- * another of the list reads (WebGPU forbids reading and writing one buffer in a dispatch) is copied.
+ * The nodes in one flat buffer. Of an alias, what it stands for is placed there. A node that has a place of its own
+ * already (a leaf, one packed before) or that another of the list reads (WebGPU forbids reading and writing one buffer in a dispatch) is copied.
  */
 export function pack(nodes: readonly Node[]): Node<PackAttrs> {
   const known = packs.get(nodes);
   if (known) return known;
-  const readInside = new Set(nodes.flatMap((node) => node.inputs.map(aliasRoot)));
+  const roots = nodes.map(aliasRoot);
+  const readInside = new Set(roots.flatMap((node) => node.inputs.map(aliasRoot)));
   // Of a node that is listed twice (one gradient of both operands of a sum), every place holds a copy.
-  nodes.forEach((node, i) => {
-    if (nodes.indexOf(node) !== i) readInside.add(node);
+  roots.forEach((node, i) => {
+    if (roots.indexOf(node) !== i) readInside.add(node);
   });
-  const inside = nodes.map((node) => {
+  const inside = roots.map((node) => {
     const fresh = node.op.kind === undefined && !packed.has(node) && !readInside.has(node);
     const own = fresh ? node : copy(node);
     packed.add(own);
@@ -79,7 +80,7 @@ const sumSquaresOp: Op<Record<string, never>> = {
     return [
       ...parts.map((part, i) => ({
         kernel: kernel("reduce", reduce),
-        bind: { x: { node: flat, ...part }, partial },
+        bind: { x0: { node: flat, ...part }, partial },
         uniform: {
           ...{ outputs: 1, splits, positions: part.bytes / 16, kn1: 1, ks0: 0, ks1: 0, rn1: 1, rs0: 1, rs1: 0 },
           ...{ square: 1, to: i * splits },

@@ -4,6 +4,7 @@ import sumPartials from "../../../shaders/sum_partials.wgsl";
 import { type Dispatch, makeNode, type Node, type Op, refuse, Scratch, type Target } from "../graph.js";
 import { kernel, linear } from "../lower.js";
 import { blocks, elements, lastBlocks, type Shape } from "../shape.js";
+import { type Code, type Expression, nameOf, write } from "./expression.js";
 import { add, broadcastTo, scale, square, sub } from "./pointwise.js";
 import { concat } from "./region.js";
 import { reshape } from "./reshape.js";
@@ -35,26 +36,82 @@ function mergedAxes(shape: Shape, axes: readonly number[]) {
   return { kept: two(false), reduced: two(true) };
 }
 
-/** The first pass: partial sums of x over `axes` into scratch memory. */
-function partialSums(x: Node, axes: readonly number[], target: Target) {
-  const { kept, reduced } = mergedAxes(x.shape, axes);
+/** The first pass, with the expression written into it whose values are summed. */
+const fusedSource = (code: Code): string =>
+  reduce
+    .replace(/^struct P \{$/m, (line) => `${line}\n  ${code.fields.join(", ")},`)
+    .replace(/^@group\(0\) @binding\(2\).*\n/m, () =>
+      Array.from({ length: code.inputs }, (_, i) => {
+        return `@group(0) @binding(${2 + i}) var<storage, read> x${i}: array<vec4f>;\n`;
+      }).join(""),
+    )
+    .replace("fn value(i: u32) -> vec4f { return x0[i]; }", () => {
+      return `fn value(i: u32) -> vec4f {\n${code.body}\n  return v;\n}`;
+    });
+
+/** Sums of a tensor of shape `shape`, which is the input, or an expression of the inputs. */
+function lower(node: Node<SumAttrs>, target: Target, shape: Shape, expression?: Expression): Dispatch[] {
+  const { axes } = node.attrs;
+  const { kept, reduced } = mergedAxes(shape, axes);
   const outputs = kept[0].n * kept[1].n;
   const positions = reduced[0].n * reduced[1].n;
   const wanted = Math.ceil((target.cpu ? 128 : 16384) / outputs);
   const splits = Math.max(1, Math.min(wanted, Math.ceil(positions / 4)));
-  const partial = new Scratch(outputs * splits * 16);
-  const dispatch: Dispatch = {
-    kernel: kernel("reduce", reduce),
-    bind: { x, partial },
+  const lanes = axes.includes(shape.length - 1);
+  const partial = splits === 1 && !lanes ? node : new Scratch(outputs * splits * 16);
+  const inputs = Object.fromEntries(node.inputs.map((x, i) => [`x${i}`, x]));
+  const shapes = node.inputs.map((x) => x.shape);
+  const code = expression && write(expression, shapes, shape);
+  const first: Dispatch = {
+    kernel: code ? { name: `reduce:${nameOf(expression)}`, source: fusedSource(code) } : kernel("reduce", reduce),
+    bind: { ...inputs, partial },
     uniform: {
       ...{ outputs, splits, positions, kn1: kept[1].n, ks0: kept[0].stride, ks1: kept[1].stride },
       ...{ rn1: reduced[1].n, rs0: reduced[0].stride, rs1: reduced[1].stride, square: 0, to: 0 },
+      ...code?.uniform,
     },
     groups: linear(outputs * splits),
-    flops: elements(x.shape),
+    flops: elements(shape),
   };
-  return { partial, outputs, splits, dispatch };
+  if (partial === node) return [first];
+  if (!lanes) {
+    const second = {
+      kernel: kernel("sum_partials", sumPartials),
+      bind: { partial, y: node },
+      uniform: { count: outputs, splits },
+      groups: linear(outputs),
+    };
+    return [first, second];
+  }
+  const row = lastBlocks(node.shape) * 4;
+  const floats = blocks(node.shape) * 4;
+  const second = {
+    kernel: kernel("sum_lanes", sumLanes),
+    bind: { partial, y: node },
+    uniform: { floats, last: node.shape.at(-1) ?? 1, row, outputs, splits },
+    groups: linear(floats),
+  };
+  return [first, second];
 }
+
+const summed = (shape: Shape, axes: readonly number[]): Shape => shape.filter((_, i) => !axes.includes(i));
+
+interface FusedSumAttrs extends SumAttrs, Expression {
+  /** Of what is summed. */
+  readonly shape: Shape;
+}
+
+/** A sum over an expression's values, which are never stored. It comes after gradients and cuts. */
+const fusedSumOp: Op<FusedSumAttrs> = {
+  name: "sum",
+  shape: (_, { axes, shape }) => summed(shape, axes),
+  lower: (node, target) => lower(node, target, node.attrs.shape, node.attrs),
+};
+
+/** The sum over an expression of the inputs in one pass. */
+export const fusedSum = (inputs: readonly Node[], attrs: FusedSumAttrs): Node => makeNode(fusedSumOp, inputs, attrs);
+
+export const isSum = (node: Node): node is Node<SumAttrs> => node.op === (sumOp as Op<unknown>);
 
 /** Sum over axes, which are dropped from the shape. Two passes in a fixed order; padding lanes are zero and do not count. */
 const sumOp: Op<SumAttrs> = {
@@ -63,31 +120,9 @@ const sumOp: Op<SumAttrs> = {
     if (axes.some((a) => !Number.isInteger(a) || a < 0 || a >= x.length)) {
       refuse("sum", [x], `axes [${axes}] must lie in 0 … ${x.length - 1}`);
     }
-    return x.filter((_, i) => !axes.includes(i));
+    return summed(x, axes);
   },
-  lower(node, target) {
-    const [x] = node.inputs;
-    const { partial, outputs, splits, dispatch } = partialSums(x, node.attrs.axes, target);
-    if (!node.attrs.axes.includes(x.shape.length - 1)) {
-      if (splits === 1) return [{ ...dispatch, bind: { x, partial: node } }];
-      const second = {
-        kernel: kernel("sum_partials", sumPartials),
-        bind: { partial, y: node },
-        uniform: { count: outputs, splits },
-        groups: linear(outputs),
-      };
-      return [dispatch, second];
-    }
-    const row = lastBlocks(node.shape) * 4;
-    const floats = blocks(node.shape) * 4;
-    const second = {
-      kernel: kernel("sum_lanes", sumLanes),
-      bind: { partial, y: node },
-      uniform: { floats, last: node.shape.at(-1) ?? 1, row, outputs, splits },
-      groups: linear(floats),
-    };
-    return [dispatch, second];
-  },
+  lower: (node, target) => lower(node, target, node.inputs[0].shape),
   backward(node, gy) {
     const [x] = node.inputs;
     const ones = x.shape.map((n, i) => (node.attrs.axes.includes(i) ? 1 : n));

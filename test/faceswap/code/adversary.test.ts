@@ -88,7 +88,7 @@ describe("adversary", () => {
   it("fails with a planted fault of 1 in 2000", async () => {
     const { what, loss, tensors, gy } = drawn[1];
     const planted = await evaluate(() => ({
-      [`${what} y`]: sabotage(loss.build(tensors.map(leaf)), "a * p.k0", "a * p.k0 * 1.0005"),
+      [`${what} y`]: sabotage(loss.build(tensors.map(leaf)), "in0 * p.k0", "in0 * p.k0 * 1.0005"),
     }));
     expect(() => expectLoss(what, planted, loss, tensors, gy)).toThrow(/fraction/);
   });

@@ -66,7 +66,7 @@ describe.each(Object.entries(paired))("%s", (name, loss) => {
     const faulty = (inputs: Node[]) => {
       const y = loss.build(inputs);
       const [text, by] =
-        y.op.name === "add" ? ["a + b", "(a + b) * 1.0005"] : ["select(a * p.k0, a", "select(a * p.k0, a * 1.0005"];
+        y.op.name === "add" ? ["in0 + in1", "(in0 + in1) * 1.0005"] : ["select(in0 * p.k0, in0", "select(in0 * p.k0, in0 * 1.0005"];
       return sabotage(y, text, by);
     };
     const planted = await evaluate(() => ({ [`${what} y`]: faulty(codes.map(leaf)) }));
@@ -155,7 +155,7 @@ describe.each(Object.entries(others))("%s", (name, loss) => {
 
   it("fails with a planted fault of 1 in 2000", async () => {
     const { what, inputs, gy } = drawn[0];
-    const [text, by] = name === "vibKl" ? ["a * p.k0", "a * p.k0 * 1.0005"] : ["a / b", "a / b * 1.0005"];
+    const [text, by] = name === "vibKl" ? ["in0 * p.k0", "in0 * p.k0 * 1.0005"] : ["in0 / in1", "in0 / in1 * 1.0005"];
     const planted = await evaluate(() => ({ [`${what} y`]: sabotage(loss.build(inputs.map(leaf)), text, by) }));
     expect(() => expectLoss(what, planted, loss, inputs, gy)).toThrow(/fraction/);
   });
