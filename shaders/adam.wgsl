@@ -2,18 +2,19 @@
 // window of the flat buffers of parameters w, gradients g and moments m, v:
 //   g ← g·scale;  m ← β1·m + (1−β1)·g;  v ← β2·v + (1−β2)·g²
 //   w ← w·(1 − rate·decay) − rate · (m / (1−β1ᵗ)) / (√(v / (1−β2ᵗ)) + ε),   t = the step, from 1
-// scale is the clipping factor, rate the learning rate: both scalars computed on the GPU. One invocation: one vec4.
+// scale is the clipping factor, a scalar computed on the GPU; what else depends on the step comes from adam_rates.wgsl, so
+// that it is computed once. One invocation: one vec4.
 // Padding lanes stay zero: their g, m, v and w are zero. Bytes: 7·16 per vec4.
 // Once the watch (watch.wgsl) has found a non-finite number, nothing is changed any more.
 // rest1 = 1 − β1 and rest2 = 1 − β2 come rounded once: 1 − f32(.999) would be off by 1e-5.
 struct P {
   count: u32,
-  beta1: f32, beta2: f32, rest1: f32, rest2: f32, logBeta1: f32, logBeta2: f32,
-  epsilon: f32, decay: f32,
+  beta1: f32, beta2: f32, rest1: f32, rest2: f32,
+  epsilon: f32,
 }
 struct Clock { step: u32, seedLow: u32, seedHigh: u32, fault: u32 }
 @group(0) @binding(0) var<storage, read> clock: Clock;
-@group(0) @binding(1) var<storage, read> rate: array<vec4f>;
+@group(0) @binding(1) var<storage, read> rates: array<vec4f>;
 @group(0) @binding(2) var<storage, read> scale: array<vec4f>;
 @group(0) @binding(3) var<storage, read> g: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> w: array<vec4f>;
@@ -21,24 +22,15 @@ struct Clock { step: u32, seedLow: u32, seedHigh: u32, fault: u32 }
 @group(0) @binding(6) var<storage, read_write> v: array<vec4f>;
 @group(0) @binding(7) var<uniform> p: P;
 
-// 1 − exp(x) for x ≤ 0 without cancellation near 0: 1 − β2ᵗ is .001 at the first step.
-fn oneMinusExp(x: f32) -> f32 {
-  if (x < -0.1) { return 1.0 - exp(x); }
-  return -x * (1.0 + x * (0.5 + x * (0.16666667 + x * (0.041666667 + x * 0.0083333333))));
-}
-
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = id.x + id.y * groups.x * 64u;
   if (i >= p.count || clock.fault != 0u) { return; }
-  let t = f32(clock.step);
-  let lr = rate[0].x;
+  let r = rates[0];
   let gi = g[i] * scale[0].x;
   let mi = p.beta1 * m[i] + p.rest1 * gi;
   let vi = p.beta2 * v[i] + p.rest2 * gi * gi;
   m[i] = mi;
   v[i] = vi;
-  let mHat = mi / oneMinusExp(t * p.logBeta1);
-  let vHat = vi / oneMinusExp(t * p.logBeta2);
-  w[i] = w[i] * (1.0 - lr * p.decay) - lr * mHat / (sqrt(vHat) + p.epsilon);
+  w[i] = w[i] * r.z - r.x * mi / (sqrt(vi * r.y) + p.epsilon);
 }

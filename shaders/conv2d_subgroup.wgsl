@@ -1,11 +1,18 @@
 // y = activation(conv2d(x, w) + b), as conv2d.wgsl (formula, layouts, uniform), in the style that CPU adapters like: a
 // memory load costs them ten FMAs, a broadcast within the subgroup almost nothing.
-// One subgroup: PIXELS consecutive output pixels × SG vec4s of output channels. A lane owns one vec4 of channels; for
-// every four input channels it loads PIXELS/SG of the input vec4s and 4 weight vec4s, and the subgroup hands the inputs
-// round: 4·PIXELS vec4 FMAs for PIXELS/SG + 4 loads. Workgroup = one subgroup.
+// One subgroup: SG/BLOCKS groups of lanes. A group owns PIXELS consecutive output pixels × BLOCKS vec4s of output
+// channels, one for each of its lanes: with BLOCKS = SG there is one group, with fewer channels no lane is idle. For every
+// four input channels a lane loads LOADS input vec4s of each group and 4 weight vec4s, and the subgroup hands the
+// inputs round: 4·PIXELS vec4 FMAs for (MORE + 1)·LOADS + 4 loads. Workgroup = one subgroup.
 enable subgroups;
 const SG: u32 = 8;
 const PIXELS: u32 = 16;
+const USED: u32 = 8; // lanes that load pixels: SG, or PIXELS if they are fewer
+const LOADS: u32 = 2; // PIXELS / USED
+const BLOCKS: u32 = 8; // a power of two up to SG
+const MORE: u32 = 0; // groups but the first: SG / BLOCKS − 1
+const CHANNELS: u32 = 4; // input channels of a vec4: fewer than 4 if there are no more
+const SMALL: u32 = 1; // whether all pixels are fewer than 2^20
 const BIAS: u32 = 1; // 0 none, 1 b is a bias [co], 2 b is of y's shape: y = sum · activation'(where the activation gave b)
 const ACTIVATION: u32 = 0; // 0 none, 1 leaky ReLU (ReLU: alpha = 0), 2 sigmoid, 3 tanh
 
@@ -40,21 +47,31 @@ fn finish(sum: vec4f, bias: vec4f, at: u32) -> vec4f {
   return activate(sum + bias);
 }
 
+// a / d, rounded down. CPU drivers divide whole numbers, and turn floats into them, one lane after the other; this way
+// they need not. Exact for a < 2^20 (SMALL = 1): the quotient's error is less than its distance from a whole number.
+fn divide(a: u32, d: u32) -> u32 {
+  if (SMALL == 0) { return a / d; }
+  return bitcast<u32>(floor((f32(i32(a)) + 0.5) / f32(i32(d))) + 8388608.0) & 0x7fffffu;
+}
+
 @compute @workgroup_size(SG)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
   // Lanes beyond the channels compute the last block once more (they still load and broadcast) and do not store.
-  let o0 = wg.y * SG + lane;
-  let m0 = (wg.x + wg.z * count.x) * PIXELS;
+  let o0 = wg.y * BLOCKS + lane % BLOCKS;
+  let group = lane / BLOCKS;
+  let m0 = (wg.x + wg.z * count.x) * PIXELS * (MORE + 1);
 
-  var n: array<u32, PIXELS / SG>; // unroll
-  var y0: array<i32, PIXELS / SG>; // unroll
-  var x0: array<i32, PIXELS / SG>; // unroll
-  for (var j = 0u; j < PIXELS / SG; j++) { // unroll
-    let m = m0 + j * SG + lane;
-    let row = m / p.ow;
-    n[j] = row / p.oh * p.h;
-    y0[j] = select(i32((row % p.oh) * p.stride) - i32(p.padTop), -65536, m >= p.pixels);
-    x0[j] = i32((m % p.ow) * p.stride) - i32(p.padLeft);
+  // The pixels that this lane loads: LOADS of each group.
+  var n: array<u32, MORE * LOADS + LOADS>; // unroll
+  var y0: array<i32, MORE * LOADS + LOADS>; // unroll
+  var x0: array<i32, MORE * LOADS + LOADS>; // unroll
+  for (var j = 0u; j < MORE * LOADS + LOADS; j++) { // unroll
+    let m = m0 + j * USED + lane;
+    let row = divide(m, p.ow);
+    let image = divide(row, p.oh);
+    n[j] = image * p.h;
+    y0[j] = select(i32((row - image * p.oh) * p.stride) - i32(p.padTop), -65536, m >= p.pixels);
+    x0[j] = i32((m - row * p.ow) * p.stride) - i32(p.padLeft);
   }
   let o = min(o0, p.co4 - 1u);
   var acc: array<vec4f, PIXELS>; // unroll
@@ -64,9 +81,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
   let last = p.weights - 1u;
   for (var ky = 0u; ky < p.kh; ky++) {
     for (var kx = 0u; kx < p.kw; kx++) {
-      var at: array<u32, PIXELS / SG>; // unroll
-      var inside: array<bool, PIXELS / SG>; // unroll
-      for (var j = 0u; j < PIXELS / SG; j++) { // unroll
+      var at: array<u32, MORE * LOADS + LOADS>; // unroll
+      var inside: array<bool, MORE * LOADS + LOADS>; // unroll
+      for (var j = 0u; j < MORE * LOADS + LOADS; j++) { // unroll
         let iy = u32(y0[j] + i32(ky));
         let ix = u32(x0[j] + i32(kx));
         inside[j] = iy < p.h && ix < p.w;
@@ -75,17 +92,26 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
       let tap = (ky * p.kw + kx) * p.ci * p.co4;
       for (var c = 0u; c < p.ci4; c++) {
         let row = tap + c * 4u * p.co4;
-        var v: array<vec4f, PIXELS / SG>; // unroll
-        for (var j = 0u; j < PIXELS / SG; j++) { // unroll
+        var v: array<vec4f, MORE * LOADS + LOADS>; // unroll
+        for (var j = 0u; j < MORE * LOADS + LOADS; j++) { // unroll
           v[j] = select(vec4f(), x[at[j] + c], inside[j]);
         }
         let w0 = w[row + o];
         let w1 = w[min(row + p.co4 + o, last)];
         let w2 = w[min(row + 2u * p.co4 + o, last)];
         let w3 = w[min(row + 3u * p.co4 + o, last)];
-        for (var i = 0u; i < PIXELS; i++) { // unroll
-          let a = subgroupShuffle(v[i / SG], i % SG);
-          acc[i] = fma(vec4f(a.x), w0, fma(vec4f(a.y), w1, fma(vec4f(a.z), w2, fma(vec4f(a.w), w3, acc[i]))));
+        for (var j = 0u; j < LOADS; j++) { // unroll
+          for (var l = 0u; l < USED; l++) { // unroll
+            var a = subgroupShuffle(v[j], l);
+            for (var g = 0u; g < MORE; g++) { // unroll
+              a = select(a, subgroupShuffle(v[g * LOADS + LOADS + j], l), group == g + 1);
+            }
+            var sum = acc[j * USED + l];
+            if (CHANNELS > 3) { sum = fma(vec4f(a.w), w3, sum); }
+            if (CHANNELS > 2) { sum = fma(vec4f(a.z), w2, sum); }
+            if (CHANNELS > 1) { sum = fma(vec4f(a.y), w1, sum); }
+            acc[j * USED + l] = fma(vec4f(a.x), w0, sum);
+          }
         }
       }
     }
@@ -95,8 +121,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
     if (BIAS == 1) { bias = b[o]; }
     let keep = vec4u(0, 1, 2, 3) + o * 4u < vec4u(p.co);
     for (var i = 0u; i < PIXELS; i++) { // unroll
-      let at = (m0 + i) * p.co4 + o;
-      if (m0 + i < p.pixels) { y[at] = select(vec4f(), finish(acc[i], bias, at), keep); }
+      let m = m0 + group * PIXELS + i;
+      let at = m * p.co4 + o;
+      if (m < p.pixels) { y[at] = select(vec4f(), finish(acc[i], bias, at), keep); }
     }
   }
 }

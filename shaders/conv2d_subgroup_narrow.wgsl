@@ -1,14 +1,12 @@
 // y = activation(conv2d(x, w) + b), as conv2d.wgsl (formula, layouts, uniform), in the style of conv2d_subgroup.wgsl for
-// few output channels, which would leave lanes idle there: here the lanes lie along the pixels and the weights are
+// at most four output channels, which would leave lanes idle there: here the lanes lie along the pixels and the weights are
 // handed round.
-// One subgroup: SG·PIXELS consecutive output pixels × all BLOCKS vec4s of output channels. For every four input channels
-// a lane loads its PIXELS input vec4s and LOADS of the 4·BLOCKS weight vec4s, for 4·PIXELS·BLOCKS vec4 FMAs. Workgroup =
-// one subgroup.
+// One subgroup: SG·PIXELS consecutive output pixels. For every four input channels a lane loads its PIXELS input vec4s and
+// one of the 4 weight vec4s, for 4·PIXELS vec4 FMAs. Workgroup = one subgroup.
 enable subgroups;
 const SG: u32 = 8;
-const PIXELS: u32 = 4;
-const BLOCKS: u32 = 4;
-const LOADS: u32 = 2; // 4·BLOCKS / SG, rounded up
+const PIXELS: u32 = 8;
+const SMALL: u32 = 1; // whether all pixels are fewer than 2^20
 const BIAS: u32 = 1; // 0 none, 1 b is a bias [co], 2 b is of y's shape: y = sum · activation'(where the activation gave b)
 const ACTIVATION: u32 = 0; // 0 none, 1 leaky ReLU (ReLU: alpha = 0), 2 sigmoid, 3 tanh
 
@@ -43,6 +41,13 @@ fn finish(sum: vec4f, bias: vec4f, at: u32) -> vec4f {
   return activate(sum + bias);
 }
 
+// a / d, rounded down. CPU drivers divide whole numbers, and turn floats into them, one lane after the other; this way
+// they need not. Exact for a < 2^20 (SMALL = 1): the quotient's error is less than its distance from a whole number.
+fn divide(a: u32, d: u32) -> u32 {
+  if (SMALL == 0) { return a / d; }
+  return bitcast<u32>(floor((f32(i32(a)) + 0.5) / f32(i32(d))) + 8388608.0) & 0x7fffffu;
+}
+
 @compute @workgroup_size(SG)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
   let m0 = (wg.x + wg.z * count.x) * SG * PIXELS + lane;
@@ -52,13 +57,14 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
   var x0: array<i32, PIXELS>; // unroll
   for (var i = 0u; i < PIXELS; i++) { // unroll
     let m = m0 + i * SG;
-    let row = m / p.ow;
-    n[i] = row / p.oh * p.h;
-    y0[i] = select(i32((row % p.oh) * p.stride) - i32(p.padTop), -65536, m >= p.pixels);
-    x0[i] = i32((m % p.ow) * p.stride) - i32(p.padLeft);
+    let row = divide(m, p.ow);
+    let image = divide(row, p.oh);
+    n[i] = image * p.h;
+    y0[i] = select(i32((row - image * p.oh) * p.stride) - i32(p.padTop), -65536, m >= p.pixels);
+    x0[i] = i32((m - row * p.ow) * p.stride) - i32(p.padLeft);
   }
-  var acc: array<vec4f, PIXELS * BLOCKS>; // unroll
-  for (var i = 0u; i < PIXELS * BLOCKS; i++) { // unroll
+  var acc: array<vec4f, PIXELS>; // unroll
+  for (var i = 0u; i < PIXELS; i++) { // unroll
     acc[i] = vec4f();
   }
   let last = p.weights - 1u;
@@ -74,33 +80,23 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
       }
       let tap = (ky * p.kw + kx) * p.ci;
       for (var c = 0u; c < p.ci4; c++) {
-        // Weight k of this step is row k mod 4 of block k / 4.
-        var own: array<vec4f, LOADS>; // unroll
-        for (var j = 0u; j < LOADS; j++) { // unroll
-          let k = j * SG + lane;
-          own[j] = w[min((tap + c * 4u + k % 4u) * p.co4 + k / 4u, last)];
-        }
-        var r: array<vec4f, 4 * BLOCKS>; // unroll
-        for (var k = 0u; k < 4 * BLOCKS; k++) { // unroll
-          r[k] = subgroupShuffle(own[k / SG], k % SG);
-        }
+        let own = w[min(tap + c * 4u + lane % 4u, last)];
+        let w0 = subgroupBroadcast(own, 0u);
+        let w1 = subgroupBroadcast(own, 1u);
+        let w2 = subgroupBroadcast(own, 2u);
+        let w3 = subgroupBroadcast(own, 3u);
         for (var i = 0u; i < PIXELS; i++) { // unroll
           let a = select(vec4f(), x[at[i] + c], inside[i]);
-          for (var o = 0u; o < BLOCKS; o++) { // unroll
-            acc[o * PIXELS + i] = fma(vec4f(a.x), r[o * 4 + 0], fma(vec4f(a.y), r[o * 4 + 1], fma(vec4f(a.z), r[o * 4 + 2], fma(vec4f(a.w), r[o * 4 + 3], acc[o * PIXELS + i]))));
-          }
+          acc[i] = fma(vec4f(a.x), w0, fma(vec4f(a.y), w1, fma(vec4f(a.z), w2, fma(vec4f(a.w), w3, acc[i]))));
         }
       }
     }
   }
-  for (var o = 0u; o < BLOCKS; o++) { // unroll
-    var bias = vec4f();
-    if (BIAS == 1) { bias = b[o]; }
-    let keep = vec4u(0, 1, 2, 3) + o * 4u < vec4u(p.co);
-    for (var i = 0u; i < PIXELS; i++) { // unroll
-      let m = m0 + i * SG;
-      let at = m * p.co4 + o;
-      if (m < p.pixels) { y[at] = select(vec4f(), finish(acc[o * PIXELS + i], bias, at), keep); }
-    }
+  var bias = vec4f();
+  if (BIAS == 1) { bias = b[0]; }
+  let keep = vec4u(0, 1, 2, 3) < vec4u(p.co);
+  for (var i = 0u; i < PIXELS; i++) { // unroll
+    let m = m0 + i * SG;
+    if (m < p.pixels) { y[m] = select(vec4f(), finish(acc[i], bias, m), keep); }
   }
 }

@@ -1,11 +1,17 @@
 // gw = conv2d's weight gradient, first pass, as conv2d_weight_grad.wgsl (formula, layouts, uniform), in the style that CPU
 // adapters like (see conv2d_subgroup.wgsl).
-// A "row" of the result is (tap, four input channels). One subgroup: ROWS rows × SG vec4s of output channels, over the
-// output rows of its split. A lane owns one vec4 of output channels; per SG / ROWS pixels it loads one x vec4 (row
-// lane % ROWS, pixel lane / ROWS) and its own gy, and the subgroup hands x round: 4·SG vec4 FMAs for 1 + SG/ROWS loads.
+// A "row" of the result is (tap, four input channels). One subgroup: ROWS rows × BLOCKS vec4s of output channels, one for
+// each lane of a group; its SG/BLOCKS groups of lanes share the pixels of an output row, so that few channels leave no lane
+// idle, and each group makes a partial sum of its own. Per STEP = SG / ROWS pixels of its group a lane loads one x vec4 of
+// each group (row lane % ROWS, pixel lane / ROWS) and its own gy, and the subgroup hands x round: 4·SG vec4 FMAs for
+// MORE + 1 + STEP loads.
 enable subgroups;
 const SG: u32 = 8;
 const ROWS: u32 = 4;
+const STEP: u32 = 2; // SG / ROWS
+const BLOCKS: u32 = 8; // a power of two up to SG
+const MORE: u32 = 0; // groups but the first: SG / BLOCKS − 1
+const SMALL: u32 = 1; // whether all rows are fewer than 2^20
 
 struct P {
   h: u32, w: u32, ci: u32, ci4: u32,
@@ -18,53 +24,83 @@ struct P {
 @group(0) @binding(2) var<storage, read_write> partial: array<vec4f>;
 @group(0) @binding(3) var<uniform> p: P;
 
+// a / d, rounded down. CPU drivers divide whole numbers, and turn floats into them, one lane after the other; this way
+// they need not. Exact for a < 2^20 (SMALL = 1): the quotient's error is less than its distance from a whole number.
+fn divide(a: u32, d: u32) -> u32 {
+  if (SMALL == 0) { return a / d; }
+  return bitcast<u32>(floor((f32(i32(a)) + 0.5) / f32(i32(d))) + 8388608.0) & 0x7fffffu;
+}
+
 @compute @workgroup_size(SG)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let o0 = wg.x * SG + lane;
+  let o0 = wg.x * BLOCKS + lane % BLOCKS;
+  let group = lane / BLOCKS;
   let o = min(o0, p.co4 - 1u);
   // The row that this lane loads x for; rows beyond the last are computed and not stored.
   let r = wg.y * ROWS + lane % ROWS;
-  let tap = r / p.ci4;
-  let c = r % p.ci4;
-  let ky = i32(tap / p.kw) - i32(p.padTop);
-  let kx = i32(tap % p.kw) - i32(p.padLeft);
+  let tap = divide(r, p.ci4);
+  let c = r - tap * p.ci4;
+  let tapRow = divide(tap, p.kw);
+  let ky = i32(tapRow) - i32(p.padTop);
+  let kx = i32(tap - tapRow * p.kw) - i32(p.padLeft);
   let ahead = lane / ROWS;
 
   var acc: array<vec4f, ROWS * 4>; // unroll
   for (var i = 0u; i < ROWS * 4; i++) { // unroll
     acc[i] = vec4f();
   }
-  let end = min((wg.z + 1u) * p.rowsPerSplit, p.rows);
-  for (var row = wg.z * p.rowsPerSplit; row < end; row++) {
-    let iy = u32(i32(row % p.oh * p.stride) + ky);
-    let line = (row / p.oh * p.h + iy) * p.w;
+  let begin = wg.z * p.rowsPerSplit;
+  let end = min(begin + p.rowsPerSplit, p.rows);
+  var image = divide(begin, p.oh);
+  var oy = begin - image * p.oh;
+  for (var row = begin; row < end; row++) {
+    let iy = u32(i32(oy * p.stride) + ky);
+    let line = (image * p.h + iy) * p.w;
     let inside = iy < p.h && tap < p.taps;
-    for (var ox = 0u; ox < p.ow; ox += SG / ROWS) {
-      let ix = u32(i32((ox + ahead) * p.stride) + kx);
-      let ok = inside && ix < p.w && ox + ahead < p.ow;
-      let v = select(vec4f(), x[select(0u, (line + ix) * p.ci4 + c, ok)], ok);
-      for (var j = 0u; j < SG / ROWS; j++) { // unroll
-        let g = gy[(row * p.ow + min(ox + j, p.ow - 1u)) * p.co4 + o];
+    // Group g takes the STEP pixels from ox + g·STEP on.
+    for (var ox = 0u; ox < p.ow; ox += STEP * (MORE + 1)) {
+      var v: array<vec4f, MORE + 1>; // unroll
+      for (var g = 0u; g < MORE + 1; g++) { // unroll
+        let at = ox + g * STEP + ahead;
+        let ix = u32(i32(at * p.stride) + kx);
+        let ok = inside && ix < p.w && at < p.ow;
+        v[g] = select(vec4f(), x[select(0u, (line + ix) * p.ci4 + c, ok)], ok);
+      }
+      for (var j = 0u; j < STEP; j++) { // unroll
+        let gv = gy[(row * p.ow + min(ox + group * STEP + j, p.ow - 1u)) * p.co4 + o];
         for (var i = 0u; i < ROWS; i++) { // unroll
-          let a = subgroupShuffle(v, j * ROWS + i);
-          acc[i * 4 + 0] = fma(vec4f(a.x), g, acc[i * 4 + 0]);
-          acc[i * 4 + 1] = fma(vec4f(a.y), g, acc[i * 4 + 1]);
-          acc[i * 4 + 2] = fma(vec4f(a.z), g, acc[i * 4 + 2]);
-          acc[i * 4 + 3] = fma(vec4f(a.w), g, acc[i * 4 + 3]);
+          var a = subgroupShuffle(v[0], j * ROWS + i);
+          for (var g = 0u; g < MORE; g++) { // unroll
+            a = select(a, subgroupShuffle(v[g + 1], j * ROWS + i), group == g + 1);
+          }
+          acc[i * 4 + 0] = fma(vec4f(a.x), gv, acc[i * 4 + 0]);
+          acc[i * 4 + 1] = fma(vec4f(a.y), gv, acc[i * 4 + 1]);
+          acc[i * 4 + 2] = fma(vec4f(a.z), gv, acc[i * 4 + 2]);
+          acc[i * 4 + 3] = fma(vec4f(a.w), gv, acc[i * 4 + 3]);
         }
       }
     }
+    oy++;
+    if (oy == p.oh) {
+      oy = 0u;
+      image++;
+    }
   }
   if (o0 >= p.co4) { return; }
+  var toTap = divide(wg.y * ROWS, p.ci4);
+  var toC = (wg.y * ROWS - toTap * p.ci4) * 4u;
   for (var i = 0u; i < ROWS; i++) { // unroll
-    let toTap = (wg.y * ROWS + i) / p.ci4;
-    let toC = (wg.y * ROWS + i) % p.ci4 * 4u;
     if (toTap < p.taps) {
-      let to = ((wg.z * p.taps + toTap) * p.ci + toC) * p.co4 + o;
+      let to = (((wg.z * (MORE + 1) + group) * p.taps + toTap) * p.ci + toC) * p.co4 + o;
       partial[to] = acc[i * 4 + 0];
       if (toC + 1u < p.ci) { partial[to + p.co4] = acc[i * 4 + 1]; }
       if (toC + 2u < p.ci) { partial[to + 2u * p.co4] = acc[i * 4 + 2]; }
       if (toC + 3u < p.ci) { partial[to + 3u * p.co4] = acc[i * 4 + 3]; }
+    }
+    toC += 4u;
+    if (toC >= p.ci) {
+      toC = 0u;
+      toTap++;
     }
   }
 }

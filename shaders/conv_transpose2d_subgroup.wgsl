@@ -1,10 +1,15 @@
 // y = activation(convTranspose2d(x, w) + b), as conv_transpose2d.wgsl (formula, layouts, phases, uniform), in the style
 // that CPU adapters like (see conv2d_subgroup.wgsl).
-// One subgroup: PIXELS pixels of one phase × SG vec4s of output channels. A lane owns one vec4 of channels, so four
-// weight rows; inputs are loaded once by the subgroup and handed round.
+// One subgroup: groups of lanes, each for PIXELS pixels of one phase × BLOCKS vec4s of output channels. A lane owns one
+// vec4 of channels, so four weight rows; inputs are loaded once by the subgroup and handed round.
 enable subgroups;
 const SG: u32 = 8;
 const PIXELS: u32 = 16;
+const USED: u32 = 8; // lanes that load pixels: SG, or PIXELS if they are fewer
+const LOADS: u32 = 2; // PIXELS / USED
+const BLOCKS: u32 = 8; // a power of two up to SG
+const MORE: u32 = 0; // groups but the first: SG / BLOCKS − 1
+const SMALL: u32 = 1; // whether all pixels are fewer than 2^20
 const BIAS: u32 = 1; // 0 none, 1 b is a bias [co], 2 b is of y's shape: y = sum · activation'(where the activation gave b)
 const ACTIVATION: u32 = 0; // 0 none, 1 leaky ReLU (ReLU: alpha = 0), 2 sigmoid, 3 tanh
 
@@ -39,30 +44,46 @@ fn finish(sum: vec4f, bias: vec4f, at: u32) -> vec4f {
   return activate(sum + bias);
 }
 
+// a / d, rounded down. CPU drivers divide whole numbers, and turn floats into them, one lane after the other; this way
+// they need not. Exact for a < 2^20 (SMALL = 1): the quotient's error is less than its distance from a whole number.
+fn divide(a: u32, d: u32) -> u32 {
+  if (SMALL == 0) { return a / d; }
+  return bitcast<u32>(floor((f32(i32(a)) + 0.5) / f32(i32(d))) + 8388608.0) & 0x7fffffu;
+}
+
 @compute @workgroup_size(SG)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let phaseY = wg.z / p.stride;
-  let phaseX = wg.z % p.stride;
+  let phaseY = divide(wg.z, p.stride);
+  let phaseX = wg.z - phaseY * p.stride;
   if (phaseY >= p.oh || phaseX >= p.ow) { return; }
-  let qh = (p.oh - phaseY + p.stride - 1u) / p.stride;
-  let qw = (p.ow - phaseX + p.stride - 1u) / p.stride;
+  let qh = divide(p.oh - phaseY + p.stride - 1u, p.stride);
+  let qw = divide(p.ow - phaseX + p.stride - 1u, p.stride);
   let pixels = p.batch * qh * qw;
-  let channelGroups = (p.co4 + SG - 1u) / (SG);
-  let o0 = wg.y % channelGroups * SG + lane;
-  let m0 = (wg.x + wg.y / channelGroups * count.x) * PIXELS;
+  let channelGroups = (p.co4 + BLOCKS - 1u) / (BLOCKS);
+  let fold = divide(wg.y, channelGroups);
+  let o0 = (wg.y - fold * channelGroups) * BLOCKS + lane % BLOCKS;
+  let group = lane / BLOCKS;
+  let m0 = (wg.x + fold * count.x) * PIXELS * (MORE + 1);
   if (m0 >= pixels) { return; }
 
-  var n: array<u32, PIXELS / SG>; // unroll
-  var y0: array<i32, PIXELS / SG>; // unroll
-  var x0: array<i32, PIXELS / SG>; // unroll
-  let ky0 = (phaseY + p.padTop) % p.stride;
-  let kx0 = (phaseX + p.padLeft) % p.stride;
-  for (var j = 0u; j < PIXELS / SG; j++) { // unroll
-    let m = m0 + j * SG + lane;
-    let row = m / qw;
-    n[j] = row / qh * p.h;
-    y0[j] = select(i32((row % qh * p.stride + phaseY + p.padTop) / p.stride), -65536, m >= pixels);
-    x0[j] = i32((m % qw * p.stride + phaseX + p.padLeft) / p.stride);
+  var n: array<u32, MORE * LOADS + LOADS>; // unroll
+  var y0: array<i32, MORE * LOADS + LOADS>; // unroll
+  var x0: array<i32, MORE * LOADS + LOADS>; // unroll
+  var to: array<u32, MORE * LOADS + LOADS>; // unroll
+  // The source pixel of the phase's first position, and the first tap that reaches it.
+  let offY = divide(phaseY + p.padTop, p.stride);
+  let offX = divide(phaseX + p.padLeft, p.stride);
+  let ky0 = phaseY + p.padTop - offY * p.stride;
+  let kx0 = phaseX + p.padLeft - offX * p.stride;
+  for (var j = 0u; j < MORE * LOADS + LOADS; j++) { // unroll
+    let m = m0 + j * USED + lane;
+    let row = divide(m, qw);
+    let image = divide(row, qh);
+    n[j] = image * p.h;
+    y0[j] = select(i32(row - image * qh + offY), -65536, m >= pixels);
+    x0[j] = i32(m - row * qw + offX);
+    let pixel = (image * p.oh + (row - image * qh) * p.stride + phaseY) * p.ow + (m - row * qw) * p.stride + phaseX;
+    to[j] = select(pixel, 0xffffffffu, m >= pixels);
   }
   let o = min(o0, p.co4 - 1u);
   var acc: array<vec4f, PIXELS>; // unroll
@@ -70,20 +91,20 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
     acc[i] = vec4f();
   }
   let last = p.weights - 1u;
-  for (var ky = ky0; ky < p.kh; ky += p.stride) {
-    for (var kx = kx0; kx < p.kw; kx += p.stride) {
-      var at: array<u32, PIXELS / SG>; // unroll
-      var inside: array<bool, PIXELS / SG>; // unroll
-      for (var j = 0u; j < PIXELS / SG; j++) { // unroll
-        let iy = u32(y0[j] - i32(ky / p.stride));
-        let ix = u32(x0[j] - i32(kx / p.stride));
+  for (var ty = 0u; ky0 + ty * p.stride < p.kh; ty++) {
+    for (var tx = 0u; kx0 + tx * p.stride < p.kw; tx++) {
+      var at: array<u32, MORE * LOADS + LOADS>; // unroll
+      var inside: array<bool, MORE * LOADS + LOADS>; // unroll
+      for (var j = 0u; j < MORE * LOADS + LOADS; j++) { // unroll
+        let iy = u32(y0[j] - i32(ty));
+        let ix = u32(x0[j] - i32(tx));
         inside[j] = iy < p.h && ix < p.w;
         at[j] = select(0u, ((n[j] + iy) * p.w + ix) * p.ci4, inside[j]);
       }
-      let tap = (ky * p.kw + kx) * p.co;
+      let tap = ((ky0 + ty * p.stride) * p.kw + kx0 + tx * p.stride) * p.co;
       for (var c = 0u; c < p.ci4; c++) {
-        var v: array<vec4f, PIXELS / SG>; // unroll
-        for (var j = 0u; j < PIXELS / SG; j++) { // unroll
+        var v: array<vec4f, MORE * LOADS + LOADS>; // unroll
+        for (var j = 0u; j < MORE * LOADS + LOADS; j++) { // unroll
           v[j] = select(vec4f(), x[at[j] + c], inside[j]);
         }
         let row = (tap + o * 4u) * p.ci4 + c;
@@ -96,25 +117,30 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
         let w1 = vec4f(r0.y, r1.y, r2.y, r3.y);
         let w2 = vec4f(r0.z, r1.z, r2.z, r3.z);
         let w3 = vec4f(r0.w, r1.w, r2.w, r3.w);
-        for (var i = 0u; i < PIXELS; i++) { // unroll
-          let a = subgroupShuffle(v[i / SG], i % SG);
-          acc[i] = fma(vec4f(a.x), w0, fma(vec4f(a.y), w1, fma(vec4f(a.z), w2, fma(vec4f(a.w), w3, acc[i]))));
+        for (var j = 0u; j < LOADS; j++) { // unroll
+          for (var l = 0u; l < USED; l++) { // unroll
+            var a = subgroupShuffle(v[j], l);
+            for (var g = 0u; g < MORE; g++) { // unroll
+              a = select(a, subgroupShuffle(v[g * LOADS + LOADS + j], l), group == g + 1);
+            }
+            let sum = fma(vec4f(a.y), w1, fma(vec4f(a.z), w2, fma(vec4f(a.w), w3, acc[j * USED + l])));
+            acc[j * USED + l] = fma(vec4f(a.x), w0, sum);
+          }
         }
       }
     }
   }
-  if (o0 < p.co4) {
-    var bias = vec4f();
-    if (BIAS == 1) { bias = b[o]; }
-    let keep = vec4u(0, 1, 2, 3) + o * 4u < vec4u(p.co);
-    for (var i = 0u; i < PIXELS; i++) { // unroll
-      let m = m0 + i;
-      if (m < pixels) {
-        let row = m / qw;
-        let pixel = (row / qh * p.oh + row % qh * p.stride + phaseY) * p.ow + m % qw * p.stride + phaseX;
-        let at = pixel * p.co4 + o;
-        y[at] = select(vec4f(), finish(acc[i], bias, at), keep);
+  var bias = vec4f();
+  if (BIAS == 1) { bias = b[o]; }
+  let keep = vec4u(0, 1, 2, 3) + o * 4u < vec4u(p.co);
+  for (var j = 0u; j < LOADS; j++) { // unroll
+    for (var l = 0u; l < USED; l++) { // unroll
+      var pixel = subgroupShuffle(to[j], l);
+      for (var g = 0u; g < MORE; g++) { // unroll
+        pixel = select(pixel, subgroupShuffle(to[g * LOADS + LOADS + j], l), group == g + 1);
       }
+      let at = pixel * p.co4 + o;
+      if (o0 < p.co4 && pixel != 0xffffffffu) { y[at] = select(vec4f(), finish(acc[j * USED + l], bias, at), keep); }
     }
   }
 }

@@ -1,11 +1,10 @@
 // y = activation(convTranspose2d(x, w) + b), as conv_transpose2d.wgsl (formula, layouts, phases, uniform), in the style
-// that CPU adapters like, for few output channels (see conv2d_subgroup_narrow.wgsl).
-// One subgroup: SG·PIXELS pixels of one phase × all BLOCKS vec4s of output channels; lanes along the pixels.
+// that CPU adapters like, for at most four output channels (see conv2d_subgroup_narrow.wgsl).
+// One subgroup: SG·PIXELS pixels of one phase; lanes along the pixels.
 enable subgroups;
 const SG: u32 = 8;
-const PIXELS: u32 = 4;
-const BLOCKS: u32 = 4;
-const LOADS: u32 = 2; // 4·BLOCKS / SG, rounded up
+const PIXELS: u32 = 8;
+const SMALL: u32 = 1; // whether all pixels are fewer than 2^20
 const BIAS: u32 = 1; // 0 none, 1 b is a bias [co], 2 b is of y's shape: y = sum · activation'(where the activation gave b)
 const ACTIVATION: u32 = 0; // 0 none, 1 leaky ReLU (ReLU: alpha = 0), 2 sigmoid, 3 tanh
 
@@ -40,80 +39,79 @@ fn finish(sum: vec4f, bias: vec4f, at: u32) -> vec4f {
   return activate(sum + bias);
 }
 
+// a / d, rounded down. CPU drivers divide whole numbers, and turn floats into them, one lane after the other; this way
+// they need not. Exact for a < 2^20 (SMALL = 1): the quotient's error is less than its distance from a whole number.
+fn divide(a: u32, d: u32) -> u32 {
+  if (SMALL == 0) { return a / d; }
+  return bitcast<u32>(floor((f32(i32(a)) + 0.5) / f32(i32(d))) + 8388608.0) & 0x7fffffu;
+}
+
 @compute @workgroup_size(SG)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let phaseY = wg.z / p.stride;
-  let phaseX = wg.z % p.stride;
+  let phaseY = divide(wg.z, p.stride);
+  let phaseX = wg.z - phaseY * p.stride;
   if (phaseY >= p.oh || phaseX >= p.ow) { return; }
-  let qh = (p.oh - phaseY + p.stride - 1u) / p.stride;
-  let qw = (p.ow - phaseX + p.stride - 1u) / p.stride;
+  let qh = divide(p.oh - phaseY + p.stride - 1u, p.stride);
+  let qw = divide(p.ow - phaseX + p.stride - 1u, p.stride);
   let pixels = p.batch * qh * qw;
   let m0 = (wg.x + wg.y * count.x) * SG * PIXELS + lane;
 
   var n: array<u32, PIXELS>; // unroll
   var y0: array<i32, PIXELS>; // unroll
   var x0: array<i32, PIXELS>; // unroll
-  let ky0 = (phaseY + p.padTop) % p.stride;
-  let kx0 = (phaseX + p.padLeft) % p.stride;
+  var to: array<u32, PIXELS>; // unroll
+  // The source pixel of the phase's first position, and the first tap that reaches it.
+  let offY = divide(phaseY + p.padTop, p.stride);
+  let offX = divide(phaseX + p.padLeft, p.stride);
+  let ky0 = phaseY + p.padTop - offY * p.stride;
+  let kx0 = phaseX + p.padLeft - offX * p.stride;
   for (var i = 0u; i < PIXELS; i++) { // unroll
     let m = m0 + i * SG;
-    let row = m / qw;
-    n[i] = row / qh * p.h;
-    y0[i] = select(i32((row % qh * p.stride + phaseY + p.padTop) / p.stride), -65536, m >= pixels);
-    x0[i] = i32((m % qw * p.stride + phaseX + p.padLeft) / p.stride);
+    let row = divide(m, qw);
+    let image = divide(row, qh);
+    n[i] = image * p.h;
+    y0[i] = select(i32(row - image * qh + offY), -65536, m >= pixels);
+    x0[i] = i32(m - row * qw + offX);
+    to[i] = (image * p.oh + (row - image * qh) * p.stride + phaseY) * p.ow + (m - row * qw) * p.stride + phaseX;
   }
-  var acc: array<vec4f, PIXELS * BLOCKS>; // unroll
-  for (var i = 0u; i < PIXELS * BLOCKS; i++) { // unroll
+  var acc: array<vec4f, PIXELS>; // unroll
+  for (var i = 0u; i < PIXELS; i++) { // unroll
     acc[i] = vec4f();
   }
   let last = p.weights - 1u;
-  for (var ky = ky0; ky < p.kh; ky += p.stride) {
-    for (var kx = kx0; kx < p.kw; kx += p.stride) {
+  for (var ty = 0u; ky0 + ty * p.stride < p.kh; ty++) {
+    for (var tx = 0u; kx0 + tx * p.stride < p.kw; tx++) {
       var at: array<u32, PIXELS>; // unroll
       var inside: array<bool, PIXELS>; // unroll
       for (var i = 0u; i < PIXELS; i++) { // unroll
-        let iy = u32(y0[i] - i32(ky / p.stride));
-        let ix = u32(x0[i] - i32(kx / p.stride));
+        let iy = u32(y0[i] - i32(ty));
+        let ix = u32(x0[i] - i32(tx));
         inside[i] = iy < p.h && ix < p.w;
         at[i] = select(0u, ((n[i] + iy) * p.w + ix) * p.ci4, inside[i]);
       }
-      let tap = (ky * p.kw + kx) * p.co;
+      let tap = ((ky0 + ty * p.stride) * p.kw + kx0 + tx * p.stride) * p.co;
       for (var c = 0u; c < p.ci4; c++) {
-        // Weight k of this step belongs to output channel k.
-        var own: array<vec4f, LOADS>; // unroll
-        for (var j = 0u; j < LOADS; j++) { // unroll
-          own[j] = w[min((tap + j * SG + lane) * p.ci4 + c, last)];
-        }
-        var r: array<vec4f, 4 * BLOCKS>; // unroll
-        for (var k = 0u; k < 4 * BLOCKS; k++) { // unroll
-          r[k] = subgroupShuffle(own[k / SG], k % SG);
-        }
+        // Lane k loads the row of output channel k; turned, so that the four outputs lie in one vec4.
+        let own = w[min((tap + lane % 4u) * p.ci4 + c, last)];
+        let r0 = subgroupBroadcast(own, 0u);
+        let r1 = subgroupBroadcast(own, 1u);
+        let r2 = subgroupBroadcast(own, 2u);
+        let r3 = subgroupBroadcast(own, 3u);
+        let w0 = vec4f(r0.x, r1.x, r2.x, r3.x);
+        let w1 = vec4f(r0.y, r1.y, r2.y, r3.y);
+        let w2 = vec4f(r0.z, r1.z, r2.z, r3.z);
+        let w3 = vec4f(r0.w, r1.w, r2.w, r3.w);
         for (var i = 0u; i < PIXELS; i++) { // unroll
           let a = select(vec4f(), x[at[i] + c], inside[i]);
-          for (var o = 0u; o < BLOCKS; o++) { // unroll
-            // Turned so that the four outputs lie in one vec4.
-            let w0 = vec4f(r[o * 4 + 0].x, r[o * 4 + 1].x, r[o * 4 + 2].x, r[o * 4 + 3].x);
-            let w1 = vec4f(r[o * 4 + 0].y, r[o * 4 + 1].y, r[o * 4 + 2].y, r[o * 4 + 3].y);
-            let w2 = vec4f(r[o * 4 + 0].z, r[o * 4 + 1].z, r[o * 4 + 2].z, r[o * 4 + 3].z);
-            let w3 = vec4f(r[o * 4 + 0].w, r[o * 4 + 1].w, r[o * 4 + 2].w, r[o * 4 + 3].w);
-            acc[o * PIXELS + i] = fma(vec4f(a.x), w0, fma(vec4f(a.y), w1, fma(vec4f(a.z), w2, fma(vec4f(a.w), w3, acc[o * PIXELS + i]))));
-          }
+          acc[i] = fma(vec4f(a.x), w0, fma(vec4f(a.y), w1, fma(vec4f(a.z), w2, fma(vec4f(a.w), w3, acc[i]))));
         }
       }
     }
   }
+  var bias = vec4f();
+  if (BIAS == 1) { bias = b[0]; }
+  let keep = vec4u(0, 1, 2, 3) < vec4u(p.co);
   for (var i = 0u; i < PIXELS; i++) { // unroll
-    let m = m0 + i * SG;
-    if (m < pixels) {
-      let row = m / qw;
-      let pixel = (row / qh * p.oh + row % qh * p.stride + phaseY) * p.ow + m % qw * p.stride + phaseX;
-      for (var o = 0u; o < BLOCKS; o++) { // unroll
-        var bias = vec4f();
-        if (BIAS == 1) { bias = b[o]; }
-        let keep = vec4u(0, 1, 2, 3) + o * 4u < vec4u(p.co);
-        let at = pixel * p.co4 + o;
-        y[at] = select(vec4f(), finish(acc[o * PIXELS + i], bias, at), keep);
-      }
-    }
+    if (m0 + i * SG < pixels) { y[to[i]] = select(vec4f(), finish(acc[i], bias, to[i]), keep); }
   }
 }

@@ -55,7 +55,9 @@ export async function compile(
   const parts = passes(Object.values(named), gpu.maxBindingBytes, options.keepAll);
   const layout = layOut(parts.flat(), targetOf(gpu, options.kernels), options.keepAll);
   gpu.check();
-  const outputs = new Map(names.map((name, i) => [name, { node: named[name], shape: named[name].shape, nodes: parts[i] }]));
+  const outputs = new Map(
+    names.map((name, i) => [name, { node: named[name], shape: named[name].shape, nodes: parts[i] }]),
+  );
   return Program.create(gpu, layout, outputs, seed, history);
 }
 

@@ -1,8 +1,9 @@
 import adamSource from "../../shaders/adam.wgsl";
+import ratesSource from "../../shaders/adam_rates.wgsl";
 import rateSource from "../../shaders/learning_rate.wgsl";
 import watchSource from "../../shaders/watch.wgsl";
 import { UserError } from "../engine/errors.js";
-import { makeNode, type Node, type Op, refuse } from "../engine/graph.js";
+import { type Dispatch, makeNode, type Node, type Op, refuse, Scratch } from "../engine/graph.js";
 import { kernel, linear } from "../engine/lower.js";
 import { constant } from "../engine/ops/leaf.js";
 import { type PackAttrs, pack, sumSquares, windows } from "../engine/ops/pack.js";
@@ -95,19 +96,25 @@ const adamOp: Op<AdamAttrs> = {
   lower(node, target) {
     const [flat, rate, scale] = node.inputs as [Node<PackAttrs>, Node, Node];
     const { parameters, beta1, beta2, epsilon, weightDecay: decay } = node.attrs;
-    return windows(flat.attrs.bytes, target.maxBindingBytes).map(({ offset, bytes }) => {
+    const rates = new Scratch(16);
+    const first: Dispatch = {
+      kernel: kernel("adam_rates", ratesSource),
+      bind: { clock: "clock", rate, rates },
+      uniform: { logBeta1: Math.log(beta1), logBeta2: Math.log(beta2), decay },
+      groups: [1, 1, 1],
+    };
+    const updates = windows(flat.attrs.bytes, target.maxBindingBytes).map(({ offset, bytes }): Dispatch => {
       const window = (state: string) => parameters.window(state, offset, bytes);
       const g = { node: flat, offset, bytes };
       const count = bytes / 16;
-      const betas = { beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2 };
-      const logs = { logBeta1: Math.log(beta1), logBeta2: Math.log(beta2) };
       return {
         kernel: kernel("adam", adamSource),
-        bind: { clock: "clock", rate, scale, g, w: window("values"), m: window("m"), v: window("v") },
-        uniform: { count, ...betas, ...logs, epsilon, decay },
+        bind: { clock: "clock", rates, scale, g, w: window("values"), m: window("m"), v: window("v") },
+        uniform: { count, beta1, beta2, rest1: 1 - beta1, rest2: 1 - beta2, epsilon },
         groups: linear(count),
       };
     });
+    return [first, ...updates];
   },
 };
 

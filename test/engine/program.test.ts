@@ -421,7 +421,9 @@ describe("dump", () => {
     const text = program.dump();
     const { offsets } = parameters.layout();
     for (const offset of offsets) expect(text).toMatch(new RegExp(`slot \\d+\\+${offset}, `));
-    expect(text).toMatch(/ watch +watch .* state, .*\n.* adam +adam .* state, /);
+    expect(text).toMatch(
+      / watch +watch .* state, .*\n.* adam +adam_rates .* state, .*\n.* adam +adam .* \(same node\)/,
+    );
     // All but the clock's own dispatch.
     expect(text.match(/^ +\d+ {2}\w/gm)).toHaveLength(program.dispatches - 1);
   });

@@ -181,7 +181,7 @@ describe("adam", () => {
   });
 
   it.each([
-    ["epsilon under the root", "(sqrt(vHat) + p.epsilon)", "sqrt(vHat + p.epsilon)"],
+    ["epsilon under the root", "(sqrt(vi * r.y) + p.epsilon)", "sqrt(vi * r.y + p.epsilon)"],
     ["the step counted from 2", "f32(clock.step)", "f32(clock.step + 1u)"],
   ])("fails with a planted fault: %s", async (_, text, by) => {
     const options = { epsilon: 1e-3, weightDecay: 0.2 };

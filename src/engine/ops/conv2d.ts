@@ -117,22 +117,39 @@ const conv2dOp: Op<ConvAttrs> = {
         ],
       },
     ];
-    if (runsSubgroupKernels(target.subgroupSize)) {
-      const tile = subgroupTile(target.subgroupSize, co4, pixels);
-      const constants = { ...tile.constants, ...flags };
+    const SG = target.subgroupSize;
+    if (runsSubgroupKernels(SG) && co4 === 1) {
       candidates.unshift({
-        name: "subgroup",
+        name: "subgroup narrow",
         adapters: "cpu",
         dispatches: () => [
           {
             ...common,
-            kernel: tile.narrow
-              ? kernel("conv2d_subgroup_narrow", narrow, constants)
-              : kernel("conv2d_subgroup", subgroup, constants),
-            groups: grid(tile.pixelGroups, tile.channelGroups),
+            kernel: kernel("conv2d_subgroup_narrow", narrow, { SG, ...smallFlag(pixels), ...flags }),
+            groups: grid(Math.ceil(pixels / (SG * NARROW_PIXELS)), 1),
           },
         ],
       });
+    } else if (runsSubgroupKernels(SG)) {
+      const tiles = subgroupTiles(SG, co4, pixels).map(
+        (tile): Candidate => ({
+          name: tileName(tile),
+          adapters: "cpu",
+          dispatches: () => [
+            {
+              ...common,
+              kernel: kernel("conv2d_subgroup", subgroup, {
+                ...tile.constants,
+                CHANNELS: Math.min(ci, 4),
+                ...smallFlag(pixels),
+                ...flags,
+              }),
+              groups: grid(Math.ceil(pixels / tile.pixels), Math.ceil(co4 / tile.blocks)),
+            },
+          ],
+        }),
+      );
+      candidates.unshift(...tiles);
     }
     return candidates;
   },
@@ -160,23 +177,35 @@ export function withDerivative<A extends ConvAttrs>(node: Node<A>, activation: A
 /** Whether the subgroup kernels fit an adapter whose subgroups have so many lanes (0: none, or no single size). */
 export const runsSubgroupKernels = (lanes: number): boolean => lanes === 4 || lanes === 8 || lanes === 16;
 
+/** Pixels of a lane in the kernels for up to four output channels. */
+export const NARROW_PIXELS = 8;
+
+/** Whether the CPU kernels' short division is exact for so many pixels and a tile beyond. */
+export const smallFlag = (pixels: number) => ({ SMALL: pixels + 4096 < 2 ** 20 ? 1 : 0 });
+
 /** How many vec4s of channels lie side by side in a baseline workgroup of 64. */
 export const baselineLanes = (co4: number): number => (co4 >= 16 ? 16 : co4 >= 8 ? 8 : co4 >= 4 ? 4 : 1);
 
-/**
- * How a subgroup of SG lanes shares the work: lanes along the output channels (co4 vec4s), or along the pixels, the
- * "narrow" kernels, where the channels would leave lanes idle. `pixels` is of one launch, or of one phase.
- */
-export function subgroupTile(SG: number, co4: number, pixels: number) {
-  const narrow = co4 < SG && co4 <= 4;
-  const PIXELS = narrow ? (co4 <= 2 ? 8 : 4) : pixels <= 8 && SG <= 8 ? 8 : 16;
-  return {
-    narrow,
-    constants: { SG, PIXELS, ...(narrow ? { BLOCKS: co4, LOADS: Math.ceil((4 * co4) / SG) } : {}) },
-    pixelGroups: Math.ceil(pixels / (narrow ? SG * PIXELS : PIXELS)),
-    channelGroups: narrow ? 1 : Math.ceil(co4 / SG),
-  };
+/** The constants of the subgroup kernels for a tile of `pixels` × `blocks` vec4s of channels, and what one launch covers. */
+export function subgroupTile(SG: number, pixels: number, blocks: number) {
+  const USED = Math.min(SG, pixels);
+  const MORE = SG / blocks - 1;
+  const constants = { SG, PIXELS: pixels, USED, LOADS: pixels / USED, BLOCKS: blocks, MORE };
+  return { constants, pixels: pixels * (MORE + 1), blocks };
 }
+
+/** The tiles worth trying for so many vec4s of channels and so many pixels (of one phase): the best guess first. */
+export function subgroupTiles(SG: number, co4: number, pixels: number): ReturnType<typeof subgroupTile>[] {
+  let blocks = 1;
+  while (blocks < Math.min(co4, SG)) blocks *= 2;
+  // Twice as many pixels halve the loads of weights, as far as registers and pixels reach.
+  const counts = pixels <= 4 ? [4, 8] : pixels <= 8 ? [8, 16] : [16, 8];
+  return counts.filter((n) => n >= SG || n < 8).map((n) => subgroupTile(SG, n, blocks));
+}
+
+/** The name of a subgroup tile's kernel among the candidates: its pixels and channels. */
+export const tileName = ({ constants: { PIXELS, BLOCKS } }: ReturnType<typeof subgroupTile>): string =>
+  `subgroup ${PIXELS}×${4 * BLOCKS}`;
 
 /**
  * 2-D convolution (cross-correlation): y[n,oy,ox,o] = act(b[o] + Σ x[n, oy·s+ky−top, ox·s+kx−left, c] · w[ky,kx,c,o]).

@@ -5,7 +5,7 @@ import { lowerChosen } from "../candidates.js";
 import { type Candidate, type Dispatch, makeNode, type Node, type Op, refuse, Scratch } from "../graph.js";
 import { folded, kernel, linear } from "../lower.js";
 import { blocks, bytes, lastBlocks, type Shape } from "../shape.js";
-import { type ConvGeometry, checkGeometry, conv2d, runsSubgroupKernels } from "./conv2d.js";
+import { type ConvGeometry, checkGeometry, conv2d, runsSubgroupKernels, smallFlag } from "./conv2d.js";
 import { convInputGrad } from "./convTranspose2d.js";
 import { add } from "./pointwise.js";
 
@@ -31,35 +31,42 @@ const weightGradOp: Op<WeightGradAttrs> = {
   candidates(node, target) {
     const [x, gy] = node.inputs;
     const [kh, kw, ci, co] = node.shape;
-    const [n, oh, ow] = gy.shape;
     const { stride, padding } = node.attrs;
     const co4 = lastBlocks(gy.shape);
     const ci4 = lastBlocks(x.shape);
     const taps = kh * kw;
+    // Kernels walk along rows: a dense layer's batch is seen as one row of pixels.
+    const flat = taps === 1 && stride === 1 && gy.shape[1] * gy.shape[2] === 1 && x.shape[1] * x.shape[2] === 1;
+    const [n, h, w] = flat ? [1, 1, x.shape[0]] : x.shape;
+    const [, oh, ow] = flat ? [1, 1, x.shape[0]] : gy.shape;
     const rows = n * oh;
 
-    /** First pass in `tiles` workgroups a split; enough splits to fill the adapter, few enough for a cheap second pass. */
-    const passes = (tiles: number, first: (splits: number) => Pick<Dispatch, "kernel" | "groups">): Dispatch[] => {
-      const fitting = Math.max(1, Math.floor(target.maxBindingBytes / bytes(node.shape)));
+    /**
+     * First pass in `tiles` workgroups a split, each of which makes `each` partial sums; enough splits to fill the adapter,
+     * few enough for a cheap second pass.
+     */
+    const passes = (tiles: number, each: number, first: (splits: number) => Pick<Dispatch, "kernel" | "groups">) => {
+      const fitting = Math.max(1, Math.floor(target.maxBindingBytes / (bytes(node.shape) * each)));
       const wanted = Math.min(Math.ceil((target.cpu ? 16 : 512) / tiles), rows, fitting);
       const rowsPerSplit = Math.ceil(rows / Math.max(1, wanted));
       const splits = Math.ceil(rows / rowsPerSplit);
-      const partial = splits === 1 ? node : new Scratch(bytes(node.shape) * splits);
+      const partials = splits * each;
+      const partial = partials === 1 ? node : new Scratch(bytes(node.shape) * partials);
       const dispatch: Dispatch = {
         ...first(splits),
         bind: { x, gy, partial },
         uniform: {
-          ...{ h: x.shape[1], w: x.shape[2], ci, ci4, oh, ow, co4, kw, taps, stride },
+          ...{ h, w, ci, ci4, oh, ow, co4, kw, taps, stride },
           ...{ padTop: padding.top, padLeft: padding.left, rows, rowsPerSplit },
         },
         flops: 2 * rows * ow * taps * ci * co,
       };
-      if (splits === 1) return [dispatch];
+      if (partials === 1) return [dispatch];
       const count = blocks(node.shape);
-      const second = {
+      const second: Dispatch = {
         kernel: kernel("sum_partials", sumPartials),
         bind: { partial, y: node },
-        uniform: { count, splits },
+        uniform: { count, splits: partials },
         groups: linear(count),
       };
       return [dispatch, second];
@@ -72,7 +79,7 @@ const weightGradOp: Op<WeightGradAttrs> = {
         name: "baseline",
         adapters: "any",
         dispatches: () =>
-          passes(invocations, (splits) => ({
+          passes(invocations, 1, (splits) => ({
             kernel: kernel("conv2d_weight_grad", baseline),
             groups: [foldX, splits, foldZ],
           })),
@@ -80,16 +87,23 @@ const weightGradOp: Op<WeightGradAttrs> = {
     ];
     const SG = target.subgroupSize;
     if (runsSubgroupKernels(SG)) {
-      const [across, down] = [Math.ceil(co4 / SG), Math.ceil((taps * ci4) / ROWS)];
-      candidates.unshift({
-        name: "subgroup",
-        adapters: "cpu",
-        dispatches: () =>
-          passes(across * down, (splits) => ({
-            kernel: kernel("conv2d_weight_grad_subgroup", subgroup, { SG }),
-            groups: [across, down, splits],
-          })),
-      });
+      const variant = (BLOCKS: number): Candidate => {
+        const [across, down] = [Math.ceil(co4 / BLOCKS), Math.ceil((taps * ci4) / ROWS)];
+        const small = smallFlag(Math.max(taps * ci4, rows));
+        const constants = { SG, STEP: SG / ROWS, BLOCKS, MORE: SG / BLOCKS - 1, ...small };
+        return {
+          name: `subgroup ${4 * BLOCKS}`,
+          adapters: "cpu",
+          dispatches: () =>
+            passes(across * down, SG / BLOCKS, (splits) => ({
+              kernel: kernel("conv2d_weight_grad_subgroup", subgroup, constants),
+              groups: [across, down, splits],
+            })),
+        };
+      };
+      let fitting = 1;
+      while (fitting < Math.min(co4, SG)) fitting *= 2;
+      candidates.unshift(variant(fitting), ...(fitting < SG ? [variant(SG)] : []));
     }
     return candidates;
   },

@@ -1,10 +1,11 @@
+import columnsSum from "../../../shaders/columns_sum.wgsl";
 import baseline from "../../../shaders/conv_transpose2d.wgsl";
 import subgroup from "../../../shaders/conv_transpose2d_subgroup.wgsl";
 import narrow from "../../../shaders/conv_transpose2d_subgroup_narrow.wgsl";
 import { lowerChosen } from "../candidates.js";
-import { type Candidate, makeNode, type Node, type Op, refuse } from "../graph.js";
-import { kernel, MAX_GROUPS } from "../lower.js";
-import { blocks, lastBlocks, type Shape } from "../shape.js";
+import { type Candidate, type Dispatch, makeNode, type Node, type Op, refuse, Scratch } from "../graph.js";
+import { kernel, linear, MAX_GROUPS } from "../lower.js";
+import { blocks, bytes, lastBlocks, type Shape } from "../shape.js";
 import {
   baselineLanes,
   type ConvAttrs,
@@ -15,8 +16,11 @@ import {
   conv2d,
   epilogue,
   everySide,
+  NARROW_PIXELS,
   runsSubgroupKernels,
-  subgroupTile,
+  smallFlag,
+  subgroupTiles,
+  tileName,
   withDerivative,
 } from "./conv2d.js";
 import { conv2dWeightGrad } from "./conv2dWeightGrad.js";
@@ -64,10 +68,41 @@ const convTranspose2dOp: Op<TransposeAttrs> = {
       },
       flops: 2 * batch * h * width * ci * co * kh * kw,
     };
-    const grid = (pixelGroups: number, channelGroups: number): [number, number, number] => {
+    const fold = (pixelGroups: number, channelGroups: number, phases: number): [number, number, number] => {
       const folds = Math.ceil(pixelGroups / MAX_GROUPS);
-      return [Math.ceil(pixelGroups / folds), channelGroups * folds, stride * stride];
+      return [Math.ceil(pixelGroups / folds), channelGroups * folds, phases];
     };
+    const grid = (pixelGroups: number, channelGroups: number) => fold(pixelGroups, channelGroups, stride * stride);
+    /** For few output channels: a product with all taps' weights side by side, whose columns a second pass gathers. */
+    const columnShape = [batch, h, width, kh * kw * co];
+    const columnBytes = bytes(columnShape);
+    const throughColumns = (SG: number): Dispatch[] => {
+      const columns = new Scratch(columnBytes);
+      const blocksOf = lastBlocks(columnShape);
+      const [tile] = subgroupTiles(SG, blocksOf, batch * h * width);
+      const first: Dispatch = {
+        kernel: kernel("conv_transpose2d_subgroup", subgroup, { ...tile.constants, ...small, BIAS: 0, ACTIVATION: 0 }),
+        bind: { x, w, b: w, y: columns },
+        uniform: {
+          ...{ h, w: width, ci4: lastBlocks(x.shape), oh: h, ow: width, co: kh * kw * co, co4: blocksOf },
+          ...{ kh: 1, kw: 1, stride: 1, padTop: 0, padLeft: 0, batch, weights: blocks(w.shape), alpha: 0 },
+        },
+        groups: fold(Math.ceil((batch * h * width) / tile.pixels), Math.ceil(blocksOf / tile.blocks), 1),
+        flops: common.flops,
+      };
+      const count = batch * oh * ow;
+      const second: Dispatch = {
+        kernel: kernel("columns_sum", columnsSum, { ...small, ...flags }),
+        bind: { columns, b: b ?? w, y: node },
+        uniform: {
+          ...{ count, h, w: width, row: blocksOf * 4, oh, ow, co, kh, kw, stride },
+          ...{ padTop: padding.top, padLeft: padding.left, alpha },
+        },
+        groups: linear(count),
+      };
+      return [first, second];
+    };
+    const small = smallFlag(batch * oh * ow);
     const LANES = baselineLanes(co4);
     const candidates: Candidate[] = [
       {
@@ -82,22 +117,37 @@ const convTranspose2dOp: Op<TransposeAttrs> = {
         ],
       },
     ];
-    if (runsSubgroupKernels(target.subgroupSize)) {
-      const tile = subgroupTile(target.subgroupSize, co4, phasePixels);
-      const constants = { ...tile.constants, ...flags };
+    const SG = target.subgroupSize;
+    if (runsSubgroupKernels(SG) && co4 === 1) {
       candidates.unshift({
-        name: "subgroup",
+        name: "subgroup narrow",
         adapters: "cpu",
         dispatches: () => [
           {
             ...common,
-            kernel: tile.narrow
-              ? kernel("conv_transpose2d_subgroup_narrow", narrow, constants)
-              : kernel("conv_transpose2d_subgroup", subgroup, constants),
-            groups: grid(tile.pixelGroups, tile.channelGroups),
+            kernel: kernel("conv_transpose2d_subgroup_narrow", narrow, { SG, ...small, ...flags }),
+            groups: grid(Math.ceil(phasePixels / (SG * NARROW_PIXELS)), 1),
           },
         ],
       });
+      if (columnBytes <= target.maxBindingBytes) {
+        candidates.unshift({ name: "subgroup columns", adapters: "cpu", dispatches: () => throughColumns(SG) });
+      }
+    } else if (runsSubgroupKernels(SG)) {
+      const tiles = subgroupTiles(SG, co4, phasePixels).map(
+        (tile): Candidate => ({
+          name: tileName(tile),
+          adapters: "cpu",
+          dispatches: () => [
+            {
+              ...common,
+              kernel: kernel("conv_transpose2d_subgroup", subgroup, { ...tile.constants, ...small, ...flags }),
+              groups: grid(Math.ceil(phasePixels / tile.pixels), Math.ceil(co4 / tile.blocks)),
+            },
+          ],
+        }),
+      );
+      candidates.unshift(...tiles);
     }
     return candidates;
   },

@@ -67,13 +67,21 @@ export function write(expression: Expression, inputs: readonly Shape[], out: Sha
     const text = formula.replace(/\b[abc]\b/g, (letter) => operand(operands["abc".indexOf(letter)]));
     return `  let t${n} = ${text};`;
   });
-  const index = `  let i3 = i % p.n3;
-  let i2 = i / p.n3 % p.n2;
-  let i1 = i / (p.n3 * p.n2) % p.n1;
-  let i0 = i / (p.n3 * p.n2 * p.n1);`;
+  // Exact for a < 2^20: CPU drivers divide whole numbers, and turn floats into them, one lane after the other.
+  const quotient = (a: string, d: string) =>
+    blocks(out) < 2 ** 20
+      ? `bitcast<u32>(floor((f32(i32(${a})) + 0.5) / f32(i32(${d}))) + 8388608.0) & 0x7fffffu`
+      : `${a} / ${d}`;
+  const index = `  let q2 = ${quotient("i", "p.n3")};
+  let q1 = ${quotient("q2", "p.n2")};
+  let i0 = ${quotient("q1", "p.n1")};
+  let i3 = i - q2 * p.n3;
+  let i2 = q2 - q1 * p.n2;
+  let i1 = q1 - i0 * p.n1;`;
   const last = `t${steps.length - 1}`;
   const ragged = (out.at(-1) ?? 1) % 4 !== 0;
-  const v = ragged ? `select(vec4f(), ${last}, vec4u(0, 1, 2, 3) + (i % p.n3) * 4u < vec4u(p.channels))` : last;
+  const block = strided ? "i3" : (out.at(-1) ?? 1) < 4 ? "0u" : "(i % p.n3)";
+  const v = ragged ? `select(vec4f(), ${last}, vec4u(0, 1, 2, 3) + ${block} * 4u < vec4u(p.channels))` : last;
   const body = [...(strided ? [index] : []), ...loads, ...steps, `  let v = ${v};`].join("\n");
   return { inputs: inputs.length, fields, uniform, body };
 }

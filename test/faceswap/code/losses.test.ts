@@ -66,7 +66,9 @@ describe.each(Object.entries(paired))("%s", (name, loss) => {
     const faulty = (inputs: Node[]) => {
       const y = loss.build(inputs);
       const [text, by] =
-        y.op.name === "add" ? ["in0 + in1", "(in0 + in1) * 1.0005"] : ["select(in0 * p.k0, in0", "select(in0 * p.k0, in0 * 1.0005"];
+        y.op.name === "add"
+          ? ["in0 + in1", "(in0 + in1) * 1.0005"]
+          : ["select(in0 * p.k0, in0", "select(in0 * p.k0, in0 * 1.0005"];
       return sabotage(y, text, by);
     };
     const planted = await evaluate(() => ({ [`${what} y`]: faulty(codes.map(leaf)) }));
