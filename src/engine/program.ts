@@ -3,11 +3,11 @@ import { GpuError, UserError } from "./errors.js";
 import type { Gpu } from "./gpu.js";
 import { aliasRoot, type BoundTo, type Dispatch, type Node, type Target, traced } from "./graph.js";
 import { type History, Ring } from "./history.js";
+import { Launches } from "./launch.js";
 import { choicesOf, dump, flopsOf, type Layout, layOut } from "./layout.js";
 import { Memory } from "./memory.js";
 import { Pace } from "./pace.js";
 import { passes } from "./passes.js";
-import { type CompiledKernel, compileKernel, encodeUniform } from "./shader.js";
 import { elements, format, type Shape, unpack } from "./shape.js";
 
 export interface CompileOptions {
@@ -19,12 +19,6 @@ export interface CompileOptions {
   kernels?: Record<string, string>;
   /** Steps of scalar outputs kept on the GPU until `history` reads them. Default 256. */
   history?: number;
-}
-
-interface Launch {
-  pipeline: GPUComputePipeline;
-  bindings: GPUBindGroup;
-  groups: readonly [number, number, number];
 }
 
 /** What kernels are lowered for on this device. */
@@ -71,8 +65,7 @@ export class Program {
   readonly #memory: Memory;
   readonly #ring: Ring;
   readonly #pace: Pace;
-  readonly #launches: Launch[] = [];
-  #uniforms: GPUBuffer | undefined;
+  #launches: Launches | undefined;
 
   private constructor(
     readonly gpu: Gpu,
@@ -110,7 +103,6 @@ export class Program {
     return program;
   }
 
-  /** Compiles each kernel once, in parallel, fills the uniforms, and makes the bind groups. */
   async #prepare(): Promise<void> {
     const clock: Dispatch = {
       kernel: { name: "advance", source: advance },
@@ -119,38 +111,7 @@ export class Program {
       groups: [1, 1, 1],
     };
     const dispatches = [clock, ...this.layout.stages.flatMap((stage) => stage.dispatches)];
-    const kernels = await Promise.all(dispatches.map(({ kernel }) => compileKernel(this.gpu, kernel)));
-    const sizes = kernels.map((k) => Math.ceil(k.uniformBytes / 256) * 256);
-    const total = sizes.reduce((a, b) => a + b, 0);
-    const uniforms = this.gpu.createBuffer("uniforms", Math.max(16, total), 0x40 | 0x08); // UNIFORM | COPY_DST
-    this.#uniforms = uniforms;
-    const data = new Uint8Array(total);
-    let at = 0;
-    dispatches.forEach((dispatch, i) => {
-      const compiled = kernels[i];
-      data.set(new Uint8Array(encodeUniform(dispatch.kernel, compiled, dispatch.uniform)), at);
-      const bindings = this.#bind(dispatch, compiled, { buffer: uniforms, offset: at, size: compiled.uniformBytes });
-      this.#launches.push({ pipeline: compiled.pipeline, bindings, groups: dispatch.groups });
-      at += sizes[i];
-    });
-    if (total) this.gpu.device.queue.writeBuffer(uniforms, 0, data);
-  }
-
-  #bind({ kernel, bind }: Dispatch, compiled: CompiledKernel, uniform: GPUBufferBinding): GPUBindGroup {
-    const wanted = compiled.bindings.filter((b) => b.type !== "uniform").map((b) => b.name);
-    const given = Object.keys(bind);
-    if (wanted.length !== given.length || wanted.some((name) => !given.includes(name))) {
-      throw new GpuError(`kernel ${kernel.name} binds [${wanted.join(", ")}], but was given [${given.join(", ")}]`);
-    }
-    return this.gpu.device.createBindGroup({
-      label: kernel.name,
-      layout: compiled.layout,
-      entries: compiled.bindings.map(({ name, index, type }) => {
-        if (type === "uniform") return { binding: index, resource: uniform };
-        const { buffer, offset, bytes: size } = this.#memory.locate(bind[name]);
-        return { binding: index, resource: { buffer, offset, size } };
-      }),
-    });
+    this.#launches = await Launches.prepare(this.gpu, dispatches, (bound) => this.#memory.locate(bound));
   }
 
   /** Sets the number of the latest step, to continue a run: the next step is `step + 1`. @throws UserError */
@@ -176,15 +137,7 @@ export class Program {
     this.gpu.check();
     const encoder = this.gpu.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    let pipeline: GPUComputePipeline | undefined;
-    for (const launch of this.#launches) {
-      if (launch.pipeline !== pipeline) {
-        pipeline = launch.pipeline;
-        pass.setPipeline(pipeline);
-      }
-      pass.setBindGroup(0, launch.bindings);
-      pass.dispatchWorkgroups(...launch.groups);
-    }
+    this.#launches?.encode(pass);
     pass.end();
     this.#ring.record(encoder, this.steps);
     this.gpu.device.queue.submit([encoder.finish()]);
@@ -261,7 +214,7 @@ export class Program {
 
   /** Dispatches of one step. */
   get dispatches(): number {
-    return this.#launches.length;
+    return this.#launches?.count ?? 0;
   }
 
   /** The program in words: each dispatch with kernel, shapes, slot and bytes, then the memory. */
@@ -273,6 +226,6 @@ export class Program {
   destroy(): void {
     this.#memory.destroy();
     this.#ring.destroy();
-    this.#uniforms?.destroy();
+    this.#launches?.destroy();
   }
 }
