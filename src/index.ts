@@ -42,6 +42,7 @@ export { unitNormalise } from "./engine/ops/unitNormalise.js";
 export { Parameters } from "./engine/parameters.js";
 export { type CompileOptions, compile, type Program } from "./engine/program.js";
 export type { Shape } from "./engine/shape.js";
+export { type Decision, type Timing, type TuneCache, Tuner, type TunerOptions } from "./engine/tuner.js";
 export { glorot, he, icnr } from "./nn/initialisation.js";
 export { gradientDifference, l1, mse, type PixelWeights } from "./nn/losses.js";
 export { type AdamOptions, adam, gradientNorm, learningRate, type Schedule } from "./nn/optimisers.js";

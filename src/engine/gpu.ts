@@ -95,6 +95,20 @@ export class Gpu {
     if (this.#fault) throw this.#fault;
   }
 
+  /** Runs `work`; an error that the device reports meanwhile is thrown, before whatever `work` throws. @throws GpuError */
+  async scoped<T>(what: string, work: () => Promise<T>): Promise<T> {
+    this.device.pushErrorScope("out-of-memory");
+    this.device.pushErrorScope("validation");
+    try {
+      return await work();
+    } finally {
+      const errors = [await this.device.popErrorScope(), await this.device.popErrorScope()];
+      const error = errors.find((e) => e);
+      // biome-ignore lint/correctness/noUnsafeFinally: the scope's error is the cause of whatever else was thrown
+      if (error) throw new GpuError(`${what} failed: ${error.message}`);
+    }
+  }
+
   /** @throws UserError if the size is beyond the adapter's largest buffer. */
   createBuffer(label: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
     if (bytes > this.device.limits.maxBufferSize) {

@@ -13,6 +13,13 @@ export interface Location {
   readonly bytes: number;
 }
 
+/** The buffer of a constant, shared by all programs. */
+export function constantBuffer(gpu: Gpu, node: Node): GPUBuffer {
+  const { shape, values } = node.attrs as { shape: Shape; values: Float32Array | Uint32Array };
+  const fill = () => (values instanceof Uint32Array ? values : pack(values, shape));
+  return gpu.resident(node, "constant", bytes(shape), fill);
+}
+
 const inputName = (node: Node): string => (node.attrs as { name: string }).name;
 
 /** The buffers of one program: a buffer per slot, the inputs, the clock; and where every value lies in them. */
@@ -38,11 +45,7 @@ export class Memory {
     for (const [name, node] of this.#inputs) {
       this.#leaves.set(node, gpu.createBuffer(`input ${name}`, bytes(node.shape), STORAGE));
     }
-    for (const node of nodes.filter(({ op }) => op === constantOp)) {
-      const { shape, values } = node.attrs as { shape: Shape; values: Float32Array | Uint32Array };
-      const fill = () => (values instanceof Uint32Array ? values : pack(values, shape));
-      this.#leaves.set(node, gpu.resident(node, "constant", bytes(shape), fill));
-    }
+    for (const node of nodes.filter(({ op }) => op === constantOp)) this.#leaves.set(node, constantBuffer(gpu, node));
   }
 
   /** @throws UserError if the value is not part of the program */

@@ -1,7 +1,7 @@
 import advance from "../../shaders/advance.wgsl";
-import { GpuError, UserError } from "./errors.js";
+import { UserError } from "./errors.js";
 import type { Gpu } from "./gpu.js";
-import { aliasRoot, type BoundTo, type Dispatch, type Node, type Target, traced } from "./graph.js";
+import { aliasRoot, type BoundTo, type Dispatch, type Node, type Target, topological, traced } from "./graph.js";
 import { type History, Ring } from "./history.js";
 import { Launches } from "./launch.js";
 import { choicesOf, dump, flopsOf, type Layout, layOut } from "./layout.js";
@@ -9,6 +9,7 @@ import { Memory } from "./memory.js";
 import { Pace } from "./pace.js";
 import { passes } from "./passes.js";
 import { elements, format, type Shape, unpack } from "./shape.js";
+import type { Tuner } from "./tuner.js";
 
 export interface CompileOptions {
   /** Key of the random streams: a non-negative safe integer. Default 0. */
@@ -17,6 +18,8 @@ export interface CompileOptions {
   keepAll?: boolean;
   /** The kernel of ops that have several, by signature, by op name, or for all with "*": see candidates.ts. */
   kernels?: Record<string, string>;
+  /** Times the kernels of the other ops and chooses; without it the first that suits the adapter is taken. */
+  tuner?: Tuner;
   /** Steps of scalar outputs kept on the GPU until `history` reads them. Default 256. */
   history?: number;
 }
@@ -47,7 +50,8 @@ export async function compile(
   const named = traced(build);
   const names = Object.keys(named);
   const parts = passes(Object.values(named), gpu.maxBindingBytes, options.keepAll);
-  const layout = layOut(parts.flat(), targetOf(gpu, options.kernels), options.keepAll);
+  const tuned = await options.tuner?.choose(gpu, topological(parts.flat()), targetOf(gpu, options.kernels));
+  const layout = layOut(parts.flat(), targetOf(gpu, { ...tuned, ...options.kernels }), options.keepAll);
   gpu.check();
   const outputs = new Map(
     names.map((name, i) => [name, { node: named[name], shape: named[name].shape, nodes: parts[i] }]),
@@ -84,20 +88,16 @@ export class Program {
   }
 
   static async create(gpu: Gpu, layout: Layout, outputs: Outputs, seed: number, history: number): Promise<Program> {
-    gpu.device.pushErrorScope("out-of-memory");
-    gpu.device.pushErrorScope("validation");
     let program: Program | undefined;
     try {
-      program = new Program(gpu, layout, outputs, seed, history);
-      await program.#prepare();
-    } finally {
-      const errors = [await gpu.device.popErrorScope(), await gpu.device.popErrorScope()];
-      const error = errors.find((e) => e);
-      if (error) {
-        program?.destroy();
-        // biome-ignore lint/correctness/noUnsafeFinally: the scope's error is the cause of whatever else was thrown
-        throw new GpuError(`compiling the program failed: ${error.message}`);
-      }
+      program = await gpu.scoped("compiling the program", async () => {
+        program = new Program(gpu, layout, outputs, seed, history);
+        await program.#prepare();
+        return program;
+      });
+    } catch (error) {
+      program?.destroy();
+      throw error;
     }
     gpu.check();
     return program;
