@@ -18,6 +18,8 @@ export default defineConfig({
     // Dawn in worker threads does not see the driver variables that the embedded adapter sets in-process.
     pool: "forks",
     maxWorkers: 2,
+    // Tests that are about the tuner turn it on.
+    env: { SHIBORI_TUNE: "off" },
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },

@@ -1,10 +1,7 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Gpu } from "../engine/gpu.js";
 import type { Program } from "../engine/program.js";
+import { versions } from "../platform/versions.js";
 import type { Machine } from "../storage/runConfig.js";
 
 /** Which adapter a device belongs to. */
@@ -26,19 +23,8 @@ export function machineOf(gpu: Gpu, program: Program): Machine {
       choices: program.choices,
       program: createHash("sha256").update(text).digest("hex"),
     },
-    versions: {
-      shibori: versionOf(dirname(fileURLToPath(import.meta.url))),
-      node: process.versions.node,
-      dawn: versionOf(dirname(createRequire(import.meta.url).resolve("webgpu"))),
-    },
+    versions: versions(),
   };
-}
-
-/** The version in the package.json of the package that a folder is part of. */
-function versionOf(folder: string): string {
-  const path = join(folder, "package.json");
-  if (existsSync(path)) return JSON.parse(readFileSync(path, "utf8")).version;
-  return dirname(folder) === folder ? "unknown" : versionOf(dirname(folder));
 }
 
 export const sameAdapter = (a: Machine["adapter"], b: Machine["adapter"]): boolean =>

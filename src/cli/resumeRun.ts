@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { UserError } from "../engine/errors.js";
+import { KernelError, UserError } from "../engine/errors.js";
 import { modelOf } from "../faceswap/model.js";
 import { compileTraining } from "../faceswap/training.js";
 import { writeReport } from "../report/report.js";
@@ -15,6 +15,7 @@ import { openAdapter, Session } from "./session.js";
 import { Signals } from "./signals.js";
 import type { TrainOptions } from "./train.js";
 import { shapesOf } from "./trained.js";
+import { Tuning } from "./tune.js";
 
 /** Goes on with a run from its last whole checkpoint. @throws UserError, DivergedError, GpuError */
 export async function resumeRun(path: string, options: TrainOptions): Promise<void> {
@@ -47,9 +48,19 @@ export async function resumeRun(path: string, options: TrainOptions): Promise<vo
   // What another machine did after this checkpoint is taken back.
   const earlier = (begun.continued ?? []).filter(({ after }) => after < step);
   const last = earlier.at(-1) ?? begun;
-  // The kernels that this adapter was given once are what gives the same bits again.
-  const kernels = sameAdapter(last.adapter, adapterOf(gpu)) ? last.kernels.choices : {};
-  const program = await compileTraining(gpu, model, begun, faces?.training, { networks, kernels });
+  // The kernels that this adapter was given once are what gives the same bits again; nothing is left to tune then.
+  const recorded = sameAdapter(last.adapter, adapterOf(gpu)) ? last.kernels.choices : {};
+  const tuning = new Tuning(gpu, options.tune);
+  const compiling = { networks, kernels: recorded, tuner: tuning.tuner };
+  const program = await compileTraining(gpu, model, begun, faces?.training, compiling).catch((error) => {
+    if (!(error instanceof KernelError)) throw error;
+    const field = `${last === begun ? "" : `continued.${earlier.length - 1}.`}kernels.choices`;
+    throw new UserError(
+      `${folder.file(RUN_FILES.config)}: ${field}: ${error.message}; delete what names "${error.kernel}" there, and ` +
+        "another is chosen (the bits will differ)",
+    );
+  });
+  tuning.report();
   const machine = machineOf(gpu, program);
   for (const [state, values] of found?.checkpoint.states ?? []) {
     for (const [name, data] of values) model.parameters.write(gpu, name, data, state);
@@ -67,9 +78,10 @@ export async function resumeRun(path: string, options: TrainOptions): Promise<vo
   if (changed.length) {
     console.log(`the bits will differ from those of an uninterrupted run: ${changed.join(", ")}`);
   }
-  console.log(networkLine(config, (performance.now() - begin) / 1e3));
+  console.log(networkLine(config, (performance.now() - begin) / 1e3 - tuning.seconds));
   const from = found ? `, from ${folder.file(found.name)}` : ": there is no checkpoint yet";
   console.log(`going on after step ${step} of ${config.steps}${from}`);
+  const kernels = program.choices;
   const replay = () => compileTraining(gpu, model, config, faces?.training, { networks, keepAll: true, kernels });
   await new Session({ gpu, folder, config, model, program, judge, replay, tensorboard, signals }).run();
 }

@@ -14,6 +14,7 @@ import { foldersOf, sourceOf } from "./runData.js";
 import { openAdapter, Session } from "./session.js";
 import { Signals } from "./signals.js";
 import type { TrainOptions } from "./train.js";
+import { Tuning } from "./tune.js";
 
 /** Trains a new run into a folder. @throws UserError, DivergedError, GpuError */
 export async function startRun(out: string, options: TrainOptions): Promise<void> {
@@ -43,7 +44,9 @@ export async function startRun(out: string, options: TrainOptions): Promise<void
   const gpu = await openAdapter(options.adapter);
   const begin = performance.now();
   const model = modelOf(config);
-  const program = await compileTraining(gpu, model, config, faces?.training, { networks });
+  const tuning = new Tuning(gpu, options.tune);
+  const program = await compileTraining(gpu, model, config, faces?.training, { networks, tuner: tuning.tuner });
+  tuning.report();
   const judge = await judgeOf(gpu, model, config, faces);
   // About ten previews, fewer in short runs: a look costs as much as ten steps.
   const previews = Math.min(10, Math.max(1, Math.floor(config.steps / 20)));
@@ -60,8 +63,9 @@ export async function startRun(out: string, options: TrainOptions): Promise<void
   };
   // Only now: whatever was refused so far has cost no earlier run.
   const folder = RunFolder.create(out, runConfig, options);
-  console.log(networkLine(runConfig, (performance.now() - begin) / 1e3));
-  const replay = () => compileTraining(gpu, model, config, faces?.training, { networks, keepAll: true });
+  console.log(networkLine(runConfig, (performance.now() - begin) / 1e3 - tuning.seconds));
+  const kernels = program.choices;
+  const replay = () => compileTraining(gpu, model, config, faces?.training, { networks, keepAll: true, kernels });
   const { tensorboard } = options;
   await new Session({ gpu, folder, config: runConfig, model, program, judge, replay, tensorboard, signals }).run();
 }

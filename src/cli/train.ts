@@ -5,6 +5,7 @@ import type { LpipsOptions } from "./lpipsFiles.js";
 import { adapterOption, wholeNumber } from "./options.js";
 import { resumeRun } from "./resumeRun.js";
 import { startRun } from "./startRun.js";
+import { type TuneWhen, tuneOption } from "./tune.js";
 
 /** What `shibori train` was told. */
 export interface TrainOptions extends ConfigOptions, LpipsOptions {
@@ -17,6 +18,7 @@ export interface TrainOptions extends ConfigOptions, LpipsOptions {
   saveEvery?: number;
   tensorboard: boolean;
   adapter?: string;
+  tune: TuneWhen;
 }
 
 /** NAME=DIR, repeated. */
@@ -51,6 +53,7 @@ export function trainCommand(): Command {
     .option("--save-every <n>", "steps between previews, each with a checkpoint (default: a tenth)", wholeNumber(1))
     .option("--tensorboard", "also write event files for TensorBoard, to the run's folder tensorboard", false)
     .addOption(adapterOption())
+    .addOption(tuneOption())
     .addHelpText(
       "after",
       `\n${PRESET_HELP}\n\nExamples:\n  shibori train --preset avatar-64 --out runs/demo` +

@@ -1,4 +1,4 @@
-import { UserError } from "./errors.js";
+import { KernelError } from "./errors.js";
 import type { Candidate, Dispatch, Node, Target } from "./graph.js";
 import { format } from "./shape.js";
 
@@ -16,7 +16,7 @@ export const suited = (candidates: readonly Candidate[], target: Target): Candid
 /**
  * Decides which of an op's kernels runs: the one place to decide it. `target.kernels` names one by the node's signature
  * (what the tuner measured), by op, or for all ops with "*"; without it the first one that suits the adapter is taken.
- * @throws UserError if the caller names a kernel that the op does not have on this adapter
+ * @throws KernelError if the caller names a kernel that the op does not have on this adapter
  */
 export function chosen(node: Node, target: Target): Candidate {
   const candidates = node.op.candidates?.(node, target) ?? [];
@@ -28,7 +28,7 @@ export function chosen(node: Node, target: Target): Candidate {
     const found = named(wanted);
     if (found) return found;
     const there = candidates.map((c) => c.name).join(", ");
-    throw new UserError(`kernels: ${name} has no kernel "${wanted}" on this adapter; there are ${there}`);
+    throw new KernelError(`${name} has no kernel "${wanted}" on this adapter; there are ${there}`, wanted);
   }
   const all = target.kernels["*"];
   return (all !== undefined && named(all)) || suited(candidates, target)[0];

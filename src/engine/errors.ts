@@ -8,6 +8,19 @@ export class ShapeError extends UserError {
   override readonly name = "ShapeError";
 }
 
+/** A kernel was named that its op does not have on this adapter. */
+export class KernelError extends UserError {
+  override readonly name = "KernelError";
+
+  /** @param kernel the name at fault */
+  constructor(
+    message: string,
+    readonly kernel: string,
+  ) {
+    super(message);
+  }
+}
+
 /** The GPU failed under us: device lost, out of memory, or a validation error (which is a fault of this project). */
 export class GpuError extends Error {
   override readonly name = "GpuError";

@@ -1,20 +1,10 @@
 import { createHash, randomUUID } from "node:crypto";
-import {
-  closeSync,
-  fsyncSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
-import { homedir, tmpdir } from "node:os";
-import { dirname, isAbsolute, join } from "node:path";
+import { dirname, join } from "node:path";
 import { brotliDecompressSync } from "node:zlib";
 import { UserError } from "../engine/errors.js";
+import { cacheFolder } from "./cacheFolder.js";
 
 /**
  * The embedded adapter: SwiftShader, Google's Vulkan driver for CPUs (Apache-2.0), taken from the npm package
@@ -55,7 +45,7 @@ export function whyNoEmbedded(): string | undefined {
  * @throws UserError if the package is missing or another version, or if no cache folder can be written.
  */
 export function unpackEmbedded(): EmbeddedDriver {
-  const directory = cacheDirectory(`swiftshader-${VERSION}-${ARCHIVE_SHA256.slice(0, 8)}`);
+  const directory = cacheFolder(`swiftshader-${VERSION}-${ARCHIVE_SHA256.slice(0, 8)}`, "the embedded adapter");
   const names = Object.keys(FILES) as (keyof typeof FILES)[];
   const wrong = names.filter((name) => !isIntact(join(directory, name), FILES[name]));
   if (wrong.length > 0) {
@@ -129,32 +119,4 @@ function place(directory: string, name: string, data: Buffer): void {
       `cannot write ${join(directory, name)}: ${(error as Error).message}; set SHIBORI_CACHE to another folder`,
     );
   }
-}
-
-/** SHIBORI_CACHE if set, else the user's cache folder, else (home not writable) a private one for temporary files. */
-function cacheDirectory(name: string): string {
-  const { SHIBORI_CACHE, XDG_CACHE_HOME } = process.env;
-  const user = XDG_CACHE_HOME && isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : join(homedir(), ".cache");
-  const temporary = join(tmpdir(), `shibori-${process.getuid?.()}`);
-  const roots = SHIBORI_CACHE ? [SHIBORI_CACHE] : [join(user, "shibori"), temporary];
-  let reason = "";
-  for (const root of roots) {
-    const directory = join(root, name);
-    try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
-      if (root === temporary) checkPrivate(root);
-      return directory;
-    } catch (error) {
-      reason ||= (error as Error).message;
-    }
-  }
-  throw new UserError(
-    `no folder for the embedded adapter: ${reason}; set SHIBORI_CACHE to a folder that you can write to`,
-  );
-}
-
-/** Anybody may make a folder of any name in /tmp, and swap a library in it after we checked its hash. */
-function checkPrivate(root: string): void {
-  const { uid, mode } = lstatSync(root);
-  if (uid !== process.getuid?.() || (mode & 0o022) !== 0) throw new Error(`${root} can be changed by other users`);
 }
