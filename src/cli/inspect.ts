@@ -17,11 +17,13 @@ import {
 } from "../faceswap/stepPlan.js";
 import { openGpu } from "../platform/node.js";
 import { addConfigOptions, type ConfigOptions, chosenConfig, PRESET_HELP } from "./chosen.js";
+import { type InspectedKernel, inspectKernels } from "./inspectKernels.js";
 import { inspectionText } from "./inspectText.js";
 import { adapterOption } from "./options.js";
 
 interface Options extends ConfigOptions {
   json: boolean;
+  kernels: boolean;
   adapter?: string;
 }
 
@@ -57,6 +59,8 @@ export interface Inspection {
   readonly parameters: number;
   readonly flopsPerStep: number;
   readonly memory: InspectedMemory;
+  /** With --kernels. */
+  readonly kernels?: readonly InspectedKernel[];
 }
 
 export function inspectCommand(): Command {
@@ -65,12 +69,13 @@ export function inspectCommand(): Command {
   );
   return addConfigOptions(command)
     .option("--json", "print JSON", false)
+    .option("--kernels", "also which kernels the tuner chose; times here and now what it has not yet timed", false)
     .addOption(adapterOption())
     .addHelpText(
       "after",
-      `\n${PRESET_HELP}\n\nMemory is planned for this adapter and nothing is allocated; what judging a run needs comes on top.` +
+      `\n${PRESET_HELP}\n\nMemory is planned for this adapter and (but for --kernels) nothing is allocated; what judging a run needs comes on top.` +
         "\nWith a dense code the grid is the one before it, and the numbers that pass are the dense ones." +
-        "\n\nExamples:\n  shibori inspect --preset article-512-naive\n  shibori inspect --preset article-256 --batch 8 --json" +
+        "\n\nExamples:\n  shibori inspect --preset article-512-naive\n  shibori inspect --preset article-256 --batch 8 --json\n  shibori inspect --preset avatar-128 --kernels" +
         "\n  shibori inspect --preset avatar-128 --set architecture.upsampling=resize architecture.input=64",
     )
     .action(inspect);
@@ -117,11 +122,12 @@ export function inspectionOf({ preset, config }: Pick<Inspection, "preset" | "co
   };
 }
 
-async function inspect({ json, adapter, ...options }: Options): Promise<void> {
+async function inspect({ json, kernels, adapter, ...options }: Options): Promise<void> {
   const chosen = chosenConfig(options);
   const gpu = await openGpu({ adapter });
   try {
-    const inspection = inspectionOf(chosen, gpu);
+    const planned = inspectionOf(chosen, gpu);
+    const inspection = kernels ? { ...planned, kernels: await inspectKernels(chosen.config, gpu) } : planned;
     console.log(json ? JSON.stringify(inspection, null, 2) : inspectionText(inspection));
   } finally {
     gpu.destroy();

@@ -3,7 +3,9 @@ import type { InspectedLayer } from "../faceswap/inspect.js";
 import { memoryText } from "../faceswap/stepPlan.js";
 import { count } from "../report/numbers.js";
 import type { Inspection } from "./inspect.js";
+import { kernelTable } from "./inspectKernels.js";
 import { codeText, inputText } from "./network.js";
+import { table } from "./table.js";
 
 /** A large number with three digits: 56.6 M. */
 export function large(n: number): string {
@@ -29,14 +31,6 @@ function kindText({ kind, kernel, stride, padding, outputPadding }: InspectedLay
   if (kind !== "conv" && kind !== "transposed") return KINDS[kind];
   const plus = outputPadding ? `+${outputPadding}` : "";
   return `${KINDS[kind]} ${kernel}×${kernel} s${stride} p${padding}${plus}`;
-}
-
-/** A table with its first two columns to the left and the others to the right. */
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
-  const line = (row: readonly string[]) =>
-    row.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join("  ");
-  return rows.map((row) => line(row).trimEnd()).join("\n");
 }
 
 function layerTable({ layers }: Inspection): string {
@@ -112,5 +106,6 @@ export function inspectionText(inspection: Inspection): string {
   ];
   const width = Math.max(...rows.map(([label]) => label.length));
   const list = rows.map(([label, value]) => `${label.padEnd(width)}  ${value}`).join("\n");
-  return `${head}\n\n${layerTable(inspection)}\n\n${list}`;
+  const kernels = inspection.kernels ? `\n\n${kernelTable(inspection.kernels)}` : "";
+  return `${head}\n\n${layerTable(inspection)}\n\n${list}${kernels}`;
 }

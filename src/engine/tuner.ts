@@ -3,8 +3,9 @@ import { GpuError } from "./errors.js";
 import type { Gpu } from "./gpu.js";
 import type { Dispatch, Node, Target } from "./graph.js";
 import { Launches } from "./launch.js";
+import { type Entrant, READING, race, untimed, winner } from "./race.js";
 import { compileKernel } from "./shader.js";
-import { Stopwatch, type Timed } from "./stopwatch.js";
+import { Stopwatch } from "./stopwatch.js";
 import { largestNeed, Workbench } from "./workbench.js";
 
 /** What was measured of one signature. */
@@ -40,15 +41,6 @@ export interface TunerOptions {
   readonly onStart?: (count: number) => void;
 }
 
-/** One reading should take so long, in milliseconds: clocks have steps (Dawn's of .07 ms, browsers' of .1 ms). */
-const READING = 3;
-/** Rounds over all candidates, until each one's two fastest readings agree, or for so many milliseconds. */
-const ROUNDS = { least: 4, most: 12, agree: 0.02, ms: 120 };
-/** A candidate that takes this many times the fastest's time is not timed any further. */
-const HOPELESS = 2;
-/** A candidate stays behind those that its op lists before it, unless it takes less than this part of their time. */
-const CLEARLY = 0.92;
-
 /** A node of a signature that has to be decided. */
 interface Job {
   readonly node: Node;
@@ -57,7 +49,7 @@ interface Job {
   readonly kernels: string;
 }
 
-/** A candidate with its dispatches. */
+/** A candidate, lowered. */
 interface Way {
   readonly name: string;
   readonly dispatches: readonly Dispatch[];
@@ -108,40 +100,21 @@ export class Tuner {
   }
 
   async #measureAll(gpu: Gpu, jobs: readonly Job[]): Promise<Map<string, Timing>> {
-    // All at once, since drivers compile in parallel. What fails is met again below.
+    // All at once, since some drivers compile in parallel. What fails is met again below.
     const kernels = jobs.flatMap(({ ways }) => ways.flatMap(({ dispatches }) => dispatches.map((each) => each.kernel)));
     await Promise.allSettled(kernels.map((kernel) => compileKernel(gpu, kernel)));
-    const limit = gpu.device.limits.maxBufferSize;
-    const fitting = (job: Job) => job.ways.filter(({ dispatches }) => largestNeed(dispatches) <= limit);
-    const dispatchesOf = (ways: readonly Way[]) => ways.map(({ dispatches }) => dispatches);
     const workbench = await gpu.scoped(
       "making room to time kernels",
-      async () => new Workbench(gpu, jobs.map(fitting).map(dispatchesOf)),
+      async () =>
+        new Workbench(
+          gpu,
+          jobs.map(({ ways }) => fitting(gpu, ways).map(({ dispatches }) => dispatches)),
+        ),
     );
     const stopwatch = new Stopwatch(gpu, Math.max(...jobs.map(({ ways }) => ways.length)));
     const timings = new Map<string, Timing>();
     try {
-      for (const job of jobs) {
-        const ways = fitting(job);
-        const locate = workbench.place(dispatchesOf(ways));
-        const runners: Runner[] = [];
-        const failed: string[] = [];
-        for (const way of ways) {
-          try {
-            runners.push(await warmUp(gpu, stopwatch, way, locate));
-          } catch (error) {
-            gpu.check(); // a lost device is no candidate's fault
-            if (!(error instanceof GpuError)) throw error;
-            failed.push(`${job.node.op.name} "${way.name}" does not run on this adapter: ${error.message}`);
-          }
-        }
-        if (!runners.length) throw new GpuError(`no kernel of ${job.signature} runs on this adapter; ${failed[0]}`);
-        this.notes.push(...failed);
-        await timeAll(stopwatch, runners);
-        for (const { launches } of runners) launches.destroy();
-        const ms = Object.fromEntries(runners.map(({ name, fastest }) => [name, Number(fastest.toPrecision(4))]));
-        timings.set(job.signature, { choice: choiceOf(runners), ms, kernels: job.kernels });
-      }
+      for (const job of jobs) timings.set(job.signature, await this.#measure(gpu, workbench, stopwatch, job));
     } finally {
       stopwatch.destroy();
       workbench.destroy();
@@ -149,7 +122,35 @@ export class Tuner {
     gpu.check();
     return timings;
   }
+
+  async #measure(gpu: Gpu, workbench: Workbench, stopwatch: Stopwatch, job: Job): Promise<Timing> {
+    const { signature, ways, kernels } = job;
+    const locate = workbench.place(fitting(gpu, ways).map(({ dispatches }) => dispatches));
+    const entrants: Entrant[] = [];
+    const failed: string[] = [];
+    for (const way of ways) {
+      try {
+        entrants.push(await warmUp(gpu, stopwatch, way, locate));
+      } catch (error) {
+        gpu.check(); // a lost device is no candidate's fault
+        if (!(error instanceof GpuError)) throw error;
+        failed.push(`kernel "${way.name}" of ${signature} does not run on this adapter: ${oneLine(error.message)}`);
+      }
+    }
+    if (!entrants.length) throw new GpuError(failed.join("; "));
+    this.notes.push(...failed);
+    await race(stopwatch, entrants);
+    for (const { launches } of entrants) launches.destroy();
+    const ms = Object.fromEntries(entrants.map(({ name, fastest }) => [name, Number(fastest.toPrecision(4))]));
+    return { choice: winner(entrants), ms, kernels };
+  }
 }
+
+const oneLine = (text: string): string => text.trim().replaceAll(/\s+/g, " ");
+
+const fits = (gpu: Gpu, { dispatches }: Way): boolean => largestNeed(dispatches) <= gpu.device.limits.maxBufferSize;
+
+const fitting = (gpu: Gpu, ways: readonly Way[]): Way[] => ways.filter((way) => fits(gpu, way));
 
 async function jobsOf(nodes: readonly Node[], target: Target): Promise<Job[]> {
   const jobs = new Map<string, Job>();
@@ -175,65 +176,29 @@ async function hash(ways: readonly Way[]): Promise<string> {
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** A candidate that runs, and what was read of it. */
-interface Runner extends Timed {
-  readonly name: string;
-  expected: number;
-  /** The two fastest readings, in milliseconds. */
-  fastest: number;
-  second: number;
-}
-
-/** The first dispatch takes longer: many drivers compile in it. */
+/** Runs a candidate before it is timed: many drivers compile at the first dispatch. @throws GpuError if it cannot run */
 async function warmUp(
   gpu: Gpu,
   stopwatch: Stopwatch,
-  { name, dispatches }: Way,
+  way: Way,
   locate: ReturnType<Workbench["place"]>,
-): Promise<Runner> {
+): Promise<Entrant> {
+  if (!fits(gpu, way)) throw new GpuError(`it needs ${largestNeed(way.dispatches)} bytes in one buffer`);
   let launches: Launches | undefined;
   try {
-    const [ms] = await gpu.scoped(`kernel ${name}`, async () => {
-      launches = await Launches.prepare(gpu, dispatches, locate);
-      await stopwatch.time([{ launches, repeats: 1, expected: 0 }]);
-      return stopwatch.time([{ launches, repeats: 1, expected: READING }]);
+    await gpu.scoped("its first run", async () => {
+      launches = await Launches.prepare(gpu, way.dispatches, locate);
+      const encoder = gpu.device.createCommandEncoder();
+      const pass = encoder.beginComputePass();
+      launches.encode(pass);
+      pass.end();
+      gpu.device.queue.submit([encoder.finish()]);
+      await gpu.device.queue.onSubmittedWorkDone();
     });
-    const repeats = Math.max(1, Math.round(READING / ms));
-    const unknown = Number.POSITIVE_INFINITY;
-    return { name, launches: launches!, repeats, expected: ms, fastest: unknown, second: unknown };
   } catch (error) {
     launches?.destroy();
     throw error;
   }
-}
-
-/** Round by round over all candidates, so that what else the machine does meanwhile slows none of them alone. */
-async function timeAll(stopwatch: Stopwatch, runners: readonly Runner[]): Promise<void> {
-  let running = [...runners];
-  let spent = 0;
-  for (let round = 1; round <= ROUNDS.most; round++) {
-    // Another one begins each time: the first finds the adapter idle.
-    const from = round % running.length;
-    const turn = [...running.slice(from), ...running.slice(0, from)];
-    const read = await stopwatch.time(turn);
-    turn.forEach((runner, i) => {
-      const ms = read[i];
-      spent += ms * runner.repeats;
-      runner.second = Math.min(runner.second, Math.max(ms, runner.fastest));
-      runner.fastest = Math.min(runner.fastest, ms);
-      runner.expected = runner.fastest;
-    });
-    if (round === 1) continue;
-    const best = Math.min(...running.map(({ fastest }) => fastest));
-    running = running.filter(({ fastest }) => fastest <= HOPELESS * best);
-    const agreed = running.every(({ fastest, second }) => second <= (1 + ROUNDS.agree) * fastest);
-    if (running.length === 1 || spent > ROUNDS.ms || (agreed && round >= ROUNDS.least)) return;
-  }
-}
-
-/** The first in the op's own order that nothing is clearly faster than. */
-function choiceOf(runners: readonly Runner[]): string {
-  // The fastest reading: whatever else the machine does can only add to it.
-  const best = Math.min(...runners.map(({ fastest }) => fastest));
-  return runners.find(({ fastest }) => CLEARLY * fastest <= best)!.name;
+  const [ms] = await stopwatch.time([{ launches: launches!, repeats: 1, expected: READING }]);
+  return { name: way.name, launches: launches!, ...untimed(ms) };
 }

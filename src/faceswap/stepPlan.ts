@@ -44,15 +44,19 @@ function dataFor({ pair, identities, architecture: { size } }: TrainingConfig): 
   return Object.fromEntries(identities.map((identity) => [identity, set]));
 }
 
+/** The outputs of a training step as they are laid out. @throws UserError where a tensor cannot be cut to the limit */
+export function stepOutputs(model: Model, config: TrainingConfig, maxBindingBytes: number): Node[] {
+  const outputs = traced(() => trainingGraph(model, config, dataFor(config)));
+  return passes(Object.values(outputs), maxBindingBytes).flat();
+}
+
 /**
  * Traces a training step and lays it out. Pictures from folders would be constants beside it, and are not counted.
  * @param model of the configuration; its weights are not drawn
  * @throws UserError where a tensor cannot be cut to what the target binds
  */
 export function planStep(model: Model, config: TrainingConfig, target: Target): StepPlan {
-  const outputs = traced(() => trainingGraph(model, config, dataFor(config)));
-  const parts = passes(Object.values(outputs), target.maxBindingBytes);
-  const layout = layOut(parts.flat(), target);
+  const layout = layOut(stepOutputs(model, config, target.maxBindingBytes), target);
   const { slots, slotOf, lowerBound } = layout.plan;
   const packed = new Set<number>();
   for (const [value, index] of layout.valueOf) if ("op" in value && value.op.kind === "pack") packed.add(slotOf[index]);

@@ -139,6 +139,8 @@ function withDriver<T>(manifest: string | undefined, work: () => T): T {
 function optionList({ robustness = true, dawnOptions = [] }: DawnOptions): string[] {
   const given = [...dawnOptions, ...(process.env.SHIBORI_DAWN ?? "").split(";")].map((option) => option.trim());
   if (!robustness) given.push("enable-dawn-features=disable_robustness");
+  // Dawn would round the device's clock to .07 ms, which is there to keep web pages from spying on each other.
+  given.push("disable-dawn-features=timestamp_quantization");
   const values = new Map<string, string[]>();
   for (const option of given.filter(Boolean)) {
     const [, key, value] = /^([^=]+)=(.+)$/.exec(option) ?? [];
