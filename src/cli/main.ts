@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { DivergedError, GpuError, UserError } from "../engine/errors.js";
 import { avatarsCommand } from "./avatars.js";
 import { compareCommand } from "./compare.js";
+import { demoCommand } from "./demo.js";
 import { doctorCommand } from "./doctor.js";
 import { exportCommand } from "./export.js";
 import { inspectCommand } from "./inspect.js";
@@ -14,6 +15,7 @@ const program = new Command("shibori")
   .configureHelp({ helpWidth: 110 })
   .showHelpAfterError("(add --help for the options)");
 for (const command of [
+  demoCommand(),
   trainCommand(),
   inspectCommand(),
   swapCommand(),
@@ -26,7 +28,7 @@ for (const command of [
 }
 program.addHelpText(
   "after",
-  "\nExamples:\n  shibori doctor\n  shibori train --preset avatar-64 --out runs/demo" +
+  "\nExamples:\n  shibori doctor\n  shibori demo\n  shibori train --preset avatar-64 --out runs/demo" +
     "\n  shibori inspect --preset article-512-naive" +
     "\n  shibori swap --run runs/demo --from src --to dst face.png -o swapped.png" +
     "\n  shibori compare runs/demo runs/trap -o compared.html" +
