@@ -55,5 +55,6 @@ export function tuningLine(
   const chosen = `${others || "none"} other than the default`;
   if (!measured) return `kernels: ${known}; ${chosen}`;
   const place = saved ? `cached in ${path}` : "not cached";
-  return `tuned ${measured} kernels in ${seconds.toFixed(1)} s${measured < all ? `, ${known}` : ""}: ${chosen}; ${place}`;
+  const what = measured === 1 ? "1 kernel" : `${measured} kernels`;
+  return `tuned ${what} in ${seconds.toFixed(1)} s${measured < all ? `, ${known}` : ""}: ${chosen}; ${place}`;
 }

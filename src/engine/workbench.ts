@@ -16,7 +16,7 @@ interface Need {
   readonly bytes: number;
 }
 
-const NOISE_BYTES = 2 ** 22;
+const NOISE_BYTES = 2 ** 20;
 
 /**
  * Memory to time kernels in: buffers of ordinary random numbers in the place of a program's values, since zeros,

@@ -164,6 +164,16 @@ describe("what is known", () => {
     expect(cache.sets).toBe(2);
   });
 
+  it("is mixed with what is not", async () => {
+    const cache = new MapCache();
+    const nodes = [made(SLOW_FIRST), made(SLOW_FIRST, [64, 4])];
+    await new Tuner(cache).choose(gpu, nodes.slice(1), targetOf(gpu));
+    const tuner = new Tuner(cache, { onStart: (count) => expect(count).toBe(1) });
+    await tuner.choose(gpu, nodes, targetOf(gpu));
+    expect(tuner.decisions.map(({ measured }) => measured)).toEqual([true, false]);
+    expect(cache.known.size).toBe(2);
+  });
+
   it("is of no use once a kernel, its numbers, its grid or the list has changed", async () => {
     const cache = new MapCache();
     const changes: Variant[][] = [

@@ -57,7 +57,7 @@ describe("a workbench", () => {
   });
 
   it("holds ordinary numbers, but for constants, which are what they are, and the clock, which is zero", async () => {
-    const big = input("big", [2 ** 19, 4]); // 8 MiB: more than the noise
+    const big = input("big", [2 ** 19, 4]); // 8 MiB: more than the noise buffer
     const fixed = constant([1, 2, 3, 4], [4]);
     const ways = [[dispatch(big, x, fixed, "clock")]];
     const bench = new Workbench(gpu, [ways, [[dispatch(y)]]]);
