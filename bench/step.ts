@@ -1,18 +1,21 @@
-// Times one training step of a preset: `npm run bench:step -- [preset] [adapter]`.
+// Times one training step of a preset: `npm run bench:step -- [preset] [adapter] [off|cached|force]`, the last as --tune.
+import { type TuneWhen, Tuning } from "../src/cli/tune.js";
 import { modelOf } from "../src/faceswap/model.js";
 import { presetNamed } from "../src/faceswap/presets.js";
 import { compileTraining } from "../src/faceswap/training.js";
 import { adapterLine, openGpu } from "../src/platform/node.js";
 
-const [name = "avatar-64", adapter] = process.argv.slice(2);
+const [name = "avatar-64", adapter, when = "cached"] = process.argv.slice(2);
 const preset = presetNamed(name);
 const gpu = await openGpu({ adapter });
 console.log(adapterLine(gpu));
+const tuning = new Tuning(gpu, when as TuneWhen);
 const begin = performance.now();
-const program = await compileTraining(gpu, modelOf(preset), preset);
+const program = await compileTraining(gpu, modelOf(preset), preset, "avatars", { tuner: tuning.tuner });
 await program.run();
 await program.settle();
-const compiled = performance.now() - begin;
+const compiled = performance.now() - begin - 1e3 * tuning.seconds;
+tuning.report();
 
 const STEPS = 20;
 const rounds: { wall: number; cpu: number }[] = [];

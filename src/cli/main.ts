@@ -33,7 +33,8 @@ program.addHelpText(
     "\n  shibori swap --run runs/demo --from src --to dst face.png -o swapped.png" +
     "\n  shibori compare runs/demo runs/trap -o compared.html" +
     "\n  shibori export --run runs/demo -o weights.safetensors" +
-    "\n\nEnvironment: SHIBORI_ADAPTER (as --adapter), SHIBORI_CACHE (where the embedded driver is unpacked)," +
+    "\n\nEnvironment: SHIBORI_ADAPTER (as --adapter), SHIBORI_TUNE (as --tune)," +
+    "\n             SHIBORI_CACHE (folder of the unpacked embedded driver and of the kernels' times)," +
     "\n             SHIBORI_VERBOSE=1 (show the drivers' own messages).",
 );
 

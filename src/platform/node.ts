@@ -2,6 +2,8 @@ import { type AdapterKind, Gpu } from "../engine/gpu.js";
 import { remedy, selectAdapter } from "./adapters.js";
 import type { DawnOptions } from "./dawn.js";
 
+export { type TunedFor, TuneFile, tunedFor } from "./tuneCache.js";
+
 export interface OpenGpuOptions extends DawnOptions {
   /**
    * `auto`, `hardware`, `software` (an installed CPU driver), `embedded` (the CPU driver that came with npm), or a part

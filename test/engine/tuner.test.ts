@@ -34,7 +34,7 @@ interface Variant {
 }
 
 /** An op of made-up candidates. Its result is the candidate's index everywhere, so that one sees which one ran. */
-function made(variants: readonly Variant[], shape: Shape = [4096, 4]): Node {
+function made(variants: readonly Variant[], shape: Shape = [256, 4]): Node {
   const op: Op<{ size: Shape }> = {
     name: "work",
     shape: (_, attrs) => attrs.size,
@@ -86,7 +86,7 @@ async function ran(node: Node, tuner: Tuner): Promise<number> {
   return values[0];
 }
 
-const SLOW_FIRST: Variant[] = [{ name: "slow", times: 10_000 }, { name: "fast" }];
+const SLOW_FIRST: Variant[] = [{ name: "slow", times: 20_000 }, { name: "fast" }];
 
 describe("the tuner", () => {
   it("takes the faster candidate, and the program runs it", async () => {
@@ -106,7 +106,7 @@ describe("the tuner", () => {
   });
 
   it("keeps the first where it is the faster one", async () => {
-    expect(await ran(made([{ name: "fast" }, { name: "slow", times: 10_000 }]), new Tuner(new MapCache()))).toBe(0);
+    expect(await ran(made([{ name: "fast" }, { name: "slow", times: 20_000 }]), new Tuner(new MapCache()))).toBe(0);
   });
 
   it("times each signature once, leaves alone what has a name or only one candidate that suits", async () => {
@@ -180,7 +180,7 @@ describe("what is known", () => {
       SLOW_FIRST,
       [SLOW_FIRST[0], { name: "fast", source: WORK.replace("0.999", "0.998") }],
       [SLOW_FIRST[0], { name: "fast", times: 501 }],
-      [SLOW_FIRST[0], { name: "fast", groups: [65, 1, 1] }],
+      [SLOW_FIRST[0], { name: "fast", groups: [5, 1, 1] }],
       [...SLOW_FIRST, { name: "third", times: 2000 }],
     ];
     const signature = signatureOf(made(SLOW_FIRST));
