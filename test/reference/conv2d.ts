@@ -112,10 +112,12 @@ function eachProduct(
             const row = i * stride + p - padding.top;
             const column = j * stride + q - padding.left;
             if (row < 0 || row >= x[1] || column < 0 || column >= x[2]) continue;
+            // The places of channel 0: channels are the last axes, and lie side by side.
+            const atX = offset(x, [n, row, column, 0]);
+            const atW = offset(w, [p, q, 0, 0]);
+            const atY = offset(y, [n, i, j, 0]);
             for (let c = 0; c < w[2]; c++) {
-              for (let o = 0; o < w[3]; o++) {
-                visit(offset(x, [n, row, column, c]), offset(w, [p, q, c, o]), offset(y, [n, i, j, o]));
-              }
+              for (let o = 0; o < w[3]; o++) visit(atX + c, atW + c * w[3] + o, atY + o);
             }
           }
         }

@@ -110,10 +110,12 @@ function eachProduct(
             const row = i * stride + p - padding.top;
             const column = j * stride + q - padding.left;
             if (row < 0 || row >= y[1] || column < 0 || column >= y[2]) continue;
+            // The places of channel 0: channels are the last axes, and lie side by side.
+            const atX = offset(x, [n, i, j, 0]);
+            const atW = offset(w, [p, q, 0, 0]);
+            const atY = offset(y, [n, row, column, 0]);
             for (let o = 0; o < w[2]; o++) {
-              for (let c = 0; c < w[3]; c++) {
-                visit(offset(x, [n, i, j, c]), offset(w, [p, q, o, c]), offset(y, [n, row, column, o]));
-              }
+              for (let c = 0; c < w[3]; c++) visit(atX + c, atW + o * w[3] + c, atY + o);
             }
           }
         }
