@@ -1,23 +1,27 @@
 import type { Gpu } from "../../src/engine/gpu.js";
 import { targetOf } from "../../src/engine/program.js";
+import { bytes } from "../../src/engine/shape.js";
 import { check, type Verdict } from "./check.js";
 import { flopsOf, type Ladder, type Problem, type Rung, type Sizes } from "./ladder.js";
-import { type Ready, timed, Workbench } from "./workbench.js";
+import type { Roof } from "./roof.js";
+import { type Reading, type Ready, timed, Workbench } from "./workbench.js";
 
-/** What became of a rung. `times`: ms of one run, a reading each round; none unless it is right. */
+/** What became of a rung. A reading each round, in ms; none unless it is right. */
 export interface Result {
   readonly rung: string;
   readonly skipped?: string;
   readonly wrong?: string;
   readonly margin?: number;
-  readonly times: number[];
+  readonly readings: Reading[];
 }
 
 export interface Climb {
   readonly op: string;
   readonly shape: string;
   readonly sizes: Sizes;
-  readonly flops: number;
+  /** FLOPs, or bytes of x, of one run; and the FLOPs, or bytes, of the roof's kernel and its readings in ms. */
+  readonly work: number;
+  readonly roof: { readonly work: number; readonly readings: Reading[] };
   readonly results: Result[];
 }
 
@@ -27,7 +31,7 @@ const unchanged: Change = (rungs) => rungs;
 
 const SEED = 500;
 /** One reading takes about so long, so that submitting and waiting (.03 ms) do not count. */
-const READING_MS = 25;
+export const READING_MS = 25;
 /** A rung slower than this takes part in the first SLOW_ROUNDS rounds only. */
 const SLOW_MS = 700;
 const SLOW_ROUNDS = 3;
@@ -62,7 +66,7 @@ async function checkAt(gpu: Gpu, problem: Problem, change: Change): Promise<Map<
 
 /**
  * Checks the rungs at a shape and times those that are right there and at the odd sizes: interleaved, a reading each in
- * every round, so that whatever else the machine does meets all of them.
+ * every round, and one of the roof, so that whatever else the machine does meets all of them.
  */
 export async function climb(
   gpu: Gpu,
@@ -70,6 +74,7 @@ export async function climb(
   shape: string,
   sizes: Sizes,
   odd: ReadonlyMap<string, Verdict>,
+  roof: Roof,
   rounds: number,
   change = unchanged,
 ): Promise<Climb> {
@@ -78,44 +83,47 @@ export async function climb(
   const bench = new Workbench(gpu, problem.node, problem.inputs);
   const reference = problem.reference();
   const results: Result[] = [];
-  const running: { ready: Ready; expected: number; repeats: number; rounds: number; times: number[] }[] = [];
+  const roofReadings: Reading[] = [];
+  const running = [runner(roof.ready, roof.expected, rounds, roofReadings)];
   for (const { name, skip, dispatches } of change(problem.rungs(target))) {
-    const times: number[] = [];
+    const readings: Reading[] = [];
     if (skip) {
-      results.push({ rung: name, skipped: skip, times });
+      results.push({ rung: name, skipped: skip, readings });
       continue;
     }
     const before = odd.get(name);
     const ready = await bench.prepare(dispatches());
     const verdict = before?.fault ? before : await check(gpu, bench, ready, problem.node.shape, reference);
-    results.push({ rung: name, wrong: verdict.fault, margin: verdict.margin, times });
+    results.push({ rung: name, wrong: verdict.fault, margin: verdict.margin, readings });
     if (verdict.fault) {
       ready.destroy();
       continue;
     }
     // The check's run compiled the kernels; this one says how long a run takes.
-    const expected = await timed(gpu, ready);
-    const repeats = Math.max(1, Math.min(200, Math.round(READING_MS / expected)));
-    running.push({
-      ready,
-      expected,
-      repeats,
-      rounds: expected > SLOW_MS ? Math.min(rounds, SLOW_ROUNDS) : rounds,
-      times,
-    });
+    running.push(runner(ready, (await timed(gpu, ready)).wall, rounds, readings));
   }
   for (let round = 0; round < rounds; round++) {
     for (const each of running) {
       if (round >= each.rounds) continue;
-      const ms = await timed(gpu, each.ready, each.repeats, each.expected);
-      each.times.push(ms);
-      each.expected = Math.min(each.expected, ms); // never oversleep
+      const reading = await timed(gpu, each.ready, each.repeats, each.expected);
+      each.readings.push(reading);
+      each.expected = Math.min(each.expected, reading.wall); // never oversleep
     }
   }
-  for (const { ready } of running) ready.destroy();
+  for (const { ready } of running) if (ready !== roof.ready) ready.destroy();
   bench.destroy();
-  return { op: ladder.op, shape, sizes, flops: flopsOf(problem, target), results };
+  const work = ladder.roof === "fma" ? flopsOf(problem, target) : bytes(sizes.x);
+  return { op: ladder.op, shape, sizes, work, roof: { work: roof.work, readings: roofReadings }, results };
 }
+
+/** How a rung that takes `expected` ms is timed. */
+const runner = (ready: Ready, expected: number, rounds: number, readings: Reading[]) => ({
+  ready,
+  expected,
+  repeats: Math.max(1, Math.min(200, Math.round(READING_MS / expected))),
+  rounds: expected > SLOW_MS ? Math.min(rounds, SLOW_ROUNDS) : rounds,
+  readings,
+});
 
 /** Sizes in words: "x 8×32×32×32, w 3×3×32×64, padding 1". */
 export const describe = (sizes: Sizes): string =>

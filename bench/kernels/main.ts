@@ -6,10 +6,10 @@ import { GpuError, UserError } from "../../src/engine/errors.js";
 import { bytes } from "../../src/engine/shape.js";
 import { adapterLine, openGpu } from "../../src/platform/node.js";
 import { versions } from "../../src/platform/versions.js";
-import { type Climb, checkOdd, climb } from "./climb.js";
+import { type Climb, checkOdd, climb, READING_MS } from "./climb.js";
 import type { Ladder, Sizes } from "./ladder.js";
 import { LADDERS } from "./ladders.js";
-import { copyRoof, measureRoofs } from "./roof.js";
+import { copyRoof, fmaRoof } from "./roof.js";
 import { sizesFor } from "./sizes.js";
 import { type Figures, figuresOf, table } from "./table.js";
 
@@ -57,13 +57,10 @@ async function main(): Promise<number> {
   const work = plan(options);
   const gpu = await openGpu({ adapter: options.adapter });
   console.log(adapterLine(gpu));
-  const roofs = await measureRoofs(gpu);
-  console.log(
-    `roofs: ${roofs.fma.toFixed(1)} GFLOP/s of FMAs (${roofs.chains} chains of vec4s), ` +
-      `${roofs.copy.toFixed(1)} GB/s of copying`,
-  );
+  const fma = await fmaRoof(gpu, READING_MS);
+  console.log(`roof of arithmetic: FMAs of ${fma.chains} chains of vec4s an invocation, measured beside the rungs`);
   const date = new Date().toISOString();
-  const climbs: (Climb & { roof: number; figures: (Figures | null)[] })[] = [];
+  const climbs: (Climb & { figures: (Figures | null)[] })[] = [];
   for (const [ladder, sizes] of work) {
     if (sizes.length === 0) continue;
     const odd = await checkOdd(gpu, ladder);
@@ -72,16 +69,17 @@ async function main(): Promise<number> {
       `\n${ladder.op}: ${odd.size} rungs at ${ladder.odd.length} odd sizes, worst margin ${margin.toPrecision(2)} of 1`,
     );
     for (const [shape, each] of sizes) {
-      const own = await climb(gpu, ladder, shape, each, odd, options.rounds);
-      const roof = ladder.roof === "fma" ? roofs.fma : await copyRoof(gpu, bytes(each.x));
-      console.log(`\n${table(ladder, own, roof).join("\n")}`);
-      const figures = figuresOf(ladder, own, roof);
-      climbs.push({ ...own, roof, figures: own.results.map((result) => figures.get(result) ?? null) });
+      const roof = ladder.roof === "fma" ? fma : await copyRoof(gpu, bytes(each.x));
+      const own = await climb(gpu, ladder, shape, each, odd, roof, options.rounds);
+      if (roof !== fma) roof.destroy();
+      console.log(`\n${table(ladder, own, gpu.kind !== "hardware").join("\n")}`);
+      const figures = figuresOf(own);
+      climbs.push({ ...own, figures: own.results.map((result) => figures.get(result) ?? null) });
     }
   }
   if (options.json) {
     const machine = { adapter: adapterOf(gpu), versions: versions() };
-    const text = JSON.stringify({ date, command: process.argv.slice(2), ...machine, roofs, climbs }, null, 2);
+    const text = JSON.stringify({ date, command: process.argv.slice(2), ...machine, climbs }, null, 2);
     try {
       writeFileSync(options.json, `${text}\n`);
     } catch (error) {

@@ -18,7 +18,7 @@ export function sizesFor(ladder: Ladder, text: string | undefined): [string, Siz
       throw new UserError(`--shape: "${part}" is not of the form name=numbers; ${ladder.op} takes ${known.join(", ")}`);
     }
     const numbers = value.split(/[x,]/).map(Number);
-    if (numbers.some((n) => !Number.isInteger(n)) || value.startsWith("x")) {
+    if (!/^\d+([x,]\d+)*$/.test(value)) {
       throw new UserError(`--shape: "${part}" must hold whole numbers, as in x=8x32x32x32`);
     }
     const list = name === "x" || name === "w" || name === "axes";

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import { GpuError } from "../../src/engine/errors.js";
 import { type Gpu, STORAGE } from "../../src/engine/gpu.js";
 import { aliasRoot, type BoundTo, type Dispatch, type Node, Scratch } from "../../src/engine/graph.js";
@@ -94,18 +95,34 @@ export class Workbench {
   }
 }
 
-/** Submits `repeats` runs in a row and waits for them; ms of one. `expected` ms are slept through: see pace.ts. */
-export async function timed(gpu: Gpu, ready: Ready, repeats = 1, expected = 0): Promise<number> {
+/** What one run takes, in ms. */
+export interface Reading {
+  readonly wall: number;
+  /** Of all threads but this one: on a CPU adapter, the driver's. Other programs slow the wall's clock, not this one. */
+  readonly cpu: number;
+}
+
+/** Submits `repeats` runs in a row and waits for them; `expected` wall ms a run are slept through: see pace.ts. */
+export async function timed(gpu: Gpu, ready: Ready, repeats = 1, expected = 0): Promise<Reading> {
   const encoder = gpu.device.createCommandEncoder();
   const pass = encoder.beginComputePass();
   for (let i = 0; i < repeats; i++) ready.encode(pass);
   pass.end();
   const commands = encoder.finish();
   const begin = performance.now();
+  const cpu = driverCpu();
   gpu.device.queue.submit([commands]);
   const sleep = 0.8 * repeats * expected;
   if (sleep > 1) await new Promise((resolve) => setTimeout(resolve, sleep));
   await gpu.device.queue.onSubmittedWorkDone();
   gpu.check();
-  return (performance.now() - begin) / repeats;
+  return { wall: (performance.now() - begin) / repeats, cpu: (driverCpu() - cpu) / repeats };
+}
+
+/** CPU ms of the other threads so far. This one polls while it waits. (Without Linux's /proc it counts too.) */
+function driverCpu(): number {
+  const { user, system } = process.cpuUsage();
+  const file = `/proc/self/task/${process.pid}/schedstat`;
+  const own = existsSync(file) ? Number(readFileSync(file, "utf8").split(" ")[0]) / 1e6 : 0;
+  return (user + system) / 1e3 - own;
 }

@@ -7,10 +7,13 @@ import { subgroupTiles } from "../../src/engine/ops/conv2d.js";
 import { encodeUniform, type Kernel, reflect, specialise, unroll } from "../../src/engine/shader.js";
 import * as shibori from "../../src/index.js";
 
-const SHADERS = new URL("../../shaders/", import.meta.url);
-const KERNELS: Kernel[] = readdirSync(SHADERS)
-  .filter((file) => file.endsWith(".wgsl"))
-  .map((file) => ({ name: file.slice(0, -5), source: readFileSync(new URL(file, SHADERS), "utf8") }));
+/** The kernels of a folder and the folders in it. */
+const kernelsIn = (folder: URL): Kernel[] =>
+  (readdirSync(folder, { recursive: true }) as string[])
+    .filter((file) => file.endsWith(".wgsl"))
+    .map((file) => ({ name: file.slice(0, -5), source: readFileSync(new URL(file, folder), "utf8") }));
+const KERNELS = kernelsIn(new URL("../../shaders/", import.meta.url));
+const RUNGS = kernelsIn(new URL("../../bench/kernels/", import.meta.url));
 
 // Dawn's null backend has no GPU and nearly every feature: it checks WGSL, and it does not mind what a machine has.
 Object.assign(globalThis, globals);
@@ -37,9 +40,10 @@ async function complaint(kernel: Kernel): Promise<string> {
 describe("every kernel", () => {
   it("is found", () => {
     expect(KERNELS.length).toBeGreaterThan(12);
+    expect(RUNGS.length).toBeGreaterThan(25);
   });
 
-  it.each(KERNELS)("$name is valid as it is written", async (kernel) => {
+  it.each([...KERNELS, ...RUNGS])("$name is valid as it is written", async (kernel) => {
     expect(await complaint(kernel)).toBe("");
     expect(await complaint(unroll(kernel))).toBe("");
   });

@@ -2,8 +2,8 @@
 //   x [N][H][W][ci]   w [kh][kw][ci][co]   y [N][OH][OW][co]      (last axis padded to vec4s; padding is zero)
 //   y[n,oy,ox,o] = Σ ky,kx,c  x[n, oy·stride+ky−padTop, ox·stride+kx−padLeft, c] · w[ky,kx,c,o]
 // One invocation: one float of y; neighbours lie along the channels. FLOPs: 2·pixels·co·kh·kw·ci.
-// Two loads for each FMA, on every kind of adapter the worst ratio there is. Bias and activation, which every rung would
-// do alike, are left out of the ladder; the winners in shaders/ have them.
+// Two loads for each FMA, on every kind of adapter the worst ratio there is. Bias and activation, which every rung
+// would do alike, are left out of the ladder; the winners in shaders/ have them.
 struct P {
   h: u32, w: u32, ci: u32, ci4: u32,
   oh: u32, ow: u32, co4: u32,

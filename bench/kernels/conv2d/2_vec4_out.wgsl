@@ -1,8 +1,8 @@
 // y = conv2d(x, w), rung 2 (formula, layouts: 1_naive.wgsl).
 // Changed: one invocation computes a vec4 of output channels.
 // Why faster: one load of x and one vec4 load of w make 4 FMAs; before, 4 FMAs took 8 loads. The address arithmetic and
-// the loop's own cost are shared by four too. On every adapter: a GPU's loads are up to 16 bytes wide, a CPU driver pays
-// for each load instruction.
+// the loop's own cost are shared by four too. On every adapter: a GPU's loads are up to 16 bytes wide, a CPU driver
+// pays for each load instruction.
 struct P {
   h: u32, w: u32, ci: u32, ci4: u32,
   oh: u32, ow: u32, co4: u32,

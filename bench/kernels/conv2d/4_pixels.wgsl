@@ -19,7 +19,11 @@ struct P {
 @group(0) @binding(3) var<uniform> p: P;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) li: u32) {
+fn main(
+  @builtin(workgroup_id) wg: vec3u,
+  @builtin(num_workgroups) count: vec3u,
+  @builtin(local_invocation_index) li: u32,
+) {
   let o = wg.y;
   let m0 = ((wg.x + wg.z * count.x) * 64u + li) * PIXELS;
   if (m0 >= p.pixels) { return; }

@@ -1,7 +1,7 @@
 // y = conv2d(x, w), rung 5 (formula, layouts: 1_naive.wgsl; the ends of w: 3_vec4_in.wgsl).
 // Changed: the register tile grows to PIXELS pixels × two vec4s of output channels, with neighbours along the channels.
-// Why faster: 16 loads make 256 FMAs, rung 4 needs 32. Where registers are plenty (a GPU has up to 255 an invocation, and
-// this tile takes about 100), that is the way up; a CPU's 32 vector registers hold a quarter of it, and the rest is
+// Why faster: 16 loads make 256 FMAs, rung 4 needs 32. Where registers are plenty (a GPU has up to 255 an invocation,
+// and this tile takes about 100), that is the way up; a CPU's 32 vector registers hold a quarter of it, and the rest is
 // spilled to the stack: loads again.
 const PIXELS: u32 = 8;
 
@@ -23,8 +23,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let oa = j % pairs;
   let m0 = j / pairs * PIXELS;
   if (m0 >= p.pixels) { return; }
-  // The second vec4 of channels lies `pairs` further, so that neighbours stay side by side. With an odd count of them the
-  // last one has no partner: it computes the last block once more, and does not store it.
+  // The second vec4 of channels lies `pairs` further, so that neighbours stay side by side. With an odd count of them
+  // the last one has no partner: it computes the last block once more, and does not store it.
   let ob = min(oa + pairs, p.co4 - 1u);
 
   var n: array<u32, PIXELS>; // unroll

@@ -1,10 +1,10 @@
 // y = conv2d(x, w), rung 6 (formula, layouts: 1_naive.wgsl).
 // Changed: weights go through workgroup memory. One workgroup: 8 groups of PIXELS pixels × 8 vec4s of output channels;
 // for each tap and every 16 input channels it stages their 16 × 8 weight vec4s (2 KiB), two an invocation.
-// Why faster: each weight is read once a workgroup from the buffer, not once for every group of pixels: 4 + 2 buffer loads
-// an invocation make 256 FMAs, against 32 of the same tile without. Pays where workgroup memory is a memory of its own
-// beside the arithmetic (GPUs). On a CPU it is ordinary memory: the staging is additional work, and each barrier makes
-// the driver put all live registers of all invocations away and take them back.
+// Why faster: each weight is read once a workgroup from the buffer, not once for every group of pixels: 16 + 2 buffer
+// loads an invocation make 256 FMAs, against 32 of the same tile without. Pays where workgroup memory is a memory of
+// its own beside the arithmetic (GPUs). On a CPU it is ordinary memory: the staging is additional work, and each
+// barrier makes the driver put all live registers of all invocations away and take them back.
 const PIXELS: u32 = 4;
 const CHANNELS: u32 = 8; // vec4s of output channels
 const STEP: u32 = 4; // vec4s of input channels
@@ -23,7 +23,11 @@ struct P {
 var<workgroup> tile: array<vec4f, 4 * STEP * CHANNELS>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) li: u32) {
+fn main(
+  @builtin(workgroup_id) wg: vec3u,
+  @builtin(num_workgroups) count: vec3u,
+  @builtin(local_invocation_index) li: u32,
+) {
   let lane = li % CHANNELS;
   let o = wg.y * CHANNELS + lane;
   let m0 = ((wg.x + wg.z * count.x) * (64 / CHANNELS) + li / CHANNELS) * PIXELS;

@@ -2,8 +2,8 @@
 // Changed: x goes through workgroup memory as well. One workgroup: 32 pixels × 8 vec4s of output channels; for each tap
 // and every 16 input channels it stages 32 × 4 vec4s of x and 16 × 8 vec4s of w (4 KiB together), four an invocation.
 // Why faster: 4 buffer loads an invocation make 256 FMAs, rung 6 needs 18; the 8 loads of each inner step come from
-// workgroup memory. With larger tiles (see the winner "tile") this is what GPUs run at most of their peak. On a CPU it is
-// the wrong way twice over, for the reasons given in rung 6.
+// workgroup memory. With larger tiles (see the winner "tile") this is what GPUs run at most of their peak. On a CPU it
+// is the wrong way twice over, for the reasons given in rung 6.
 const PIXELS: u32 = 4;
 const CHANNELS: u32 = 8; // vec4s of output channels
 const STEP: u32 = 4; // vec4s of input channels
@@ -24,7 +24,11 @@ var<workgroup> tileX: array<vec4f, ROWS * STEP>;
 var<workgroup> tileW: array<vec4f, 4 * STEP * CHANNELS>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) li: u32) {
+fn main(
+  @builtin(workgroup_id) wg: vec3u,
+  @builtin(num_workgroups) count: vec3u,
+  @builtin(local_invocation_index) li: u32,
+) {
   let lane = li % CHANNELS;
   let o = wg.y * CHANNELS + lane;
   let base = (wg.x + wg.z * count.x) * ROWS;

@@ -1,11 +1,11 @@
 // gw = conv2d's weight gradient, rung 4 (formula, layouts: 1_naive.wgsl), first pass of two:
 //   partial [splits][kh][kw][ci][co]; shaders/sum_partials.wgsl adds the splits in index order.
-// Changed: the pixels are split by rows (n, oy) among the workgroups' y, and the register tile grows to 8 input × 8 output
-// channels.
-// Why faster: splitting makes as many invocations as the adapter wants; the price is a second pass over splits times the
-// result. The larger tile makes 64 FMAs of 4 loads, rung 3 needs 8. No atomics, so the same bits every time.
-// The second vec4 of either side lies `half` of them further; where the count is odd the last one has no partner, computes
-// a block once more and does not store it.
+// Changed: the pixels are split by rows (n, oy) among the workgroups' y, and the register tile grows to 8 input × 8
+// output channels.
+// Why faster: splitting makes as many invocations as the adapter wants; the price is a second pass over splits times
+// the result. The larger tile makes 64 FMAs of 4 loads, rung 3 needs 8. No atomics, so the same bits every time.
+// The second vec4 of either side lies `half` of them further; where the count is odd the last one has no partner,
+// computes a block once more and does not store it.
 struct P {
   h: u32, w: u32, ci: u32, ci4: u32,
   oh: u32, ow: u32, co4: u32,
@@ -18,7 +18,11 @@ struct P {
 @group(0) @binding(3) var<uniform> p: P;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn main(
+  @builtin(global_invocation_id) id: vec3u,
+  @builtin(workgroup_id) wg: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+) {
   let halfC = (p.ci4 + 1u) / 2u;
   let halfO = (p.co4 + 1u) / 2u;
   let i = id.x + wg.z * groups.x * 64u;

@@ -1,6 +1,6 @@
 // y = convTranspose2d(x, w), which is also conv2d's input gradient; rung 1: a gather that tests every tap.
 //   x [N][H][W][ci]   w [kh][kw][co][ci]   y [N][OH][OW][co]      (last axis padded to vec4s; padding is zero)
-//   y[n,oy,ox,o] = Σ ky,kx,c  x[n, (oy+padTop−ky)/stride, (ox+padLeft−kx)/stride, c] · w[ky,kx,o,c], over exact quotients
+//   y[n,oy,ox,o] = Σ ky,kx,c  x[n, (oy+padTop−ky)/stride, (ox+padLeft−kx)/stride, c] · w[ky,kx,o,c], where exact
 // One invocation: one float of y. FLOPs that count: 2·N·H·W·co·ci·kh·kw.
 // The definition is a scatter: every x adds to kh·kw places of y. Invocations that add to one place would need atomics,
 // which WGSL has for integers only, and whose order changes from run to run. So each y gathers what would reach it, and

@@ -1,7 +1,7 @@
 // y = convTranspose2d(x, w), rung 2 (formula, layouts: 1_naive.wgsl).
 // Changed: vec4 loads along the input channels, and one invocation computes 4 output channels.
-// Why faster: 5 vec4 loads make 16 FMAs, before 32 loads. Both operands lie along the input channels here, so the sum is
-// four dot products; no lane of w needs to be moved.
+// Why faster: 5 vec4 loads make 16 FMAs, before 32 loads. Both operands lie along the input channels here, so the sum
+// is four dot products; no lane of w needs to be moved.
 // Rows of w beyond the last output channel are read from within w (`min`), and their sums are not kept.
 struct P {
   h: u32, w: u32, ci4: u32,

@@ -1,6 +1,7 @@
 // y = convTranspose2d(x, w), rung 3 (formula, layouts: 1_naive.wgsl; the ends of w: 2_vec4.wgsl).
-// Changed: outputs go by phase (oy mod stride, ox mod stride), one phase for each workgroup's z. All outputs of a phase use
-// the same taps, ky = (phase + padTop) mod stride and every stride-th after it, so no tap is tested for divisibility.
+// Changed: outputs go by phase (oy mod stride, ox mod stride), one phase for each workgroup's z. All outputs of a phase
+// use the same taps, ky = (phase + padTop) mod stride and every stride-th after it, so no tap is tested for
+// divisibility.
 // Why faster: with stride 2 the loops visit a quarter of the taps, and on a GPU the neighbours of a subgroup no longer
 // disagree about which (one lane that takes a tap makes all wait). With stride 1 nothing changes.
 // Phase extents: qh·qw positions; pixel m of a phase is (n, qy, qx), oy = qy·stride + phase.

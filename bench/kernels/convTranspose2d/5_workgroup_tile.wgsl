@@ -1,6 +1,6 @@
 // y = convTranspose2d(x, w), rung 5 (formula, layouts: 1_naive.wgsl; phases: 3_phase.wgsl).
-// Changed: x and w go through workgroup memory, as in conv2d/7_workgroup_tile.wgsl. One workgroup: 32 pixels of a phase ×
-// 8 vec4s of output channels; for each tap and every 16 input channels it stages 32 × 4 vec4s of x and 32 × 4 of w.
+// Changed: x and w go through workgroup memory, as in conv2d/7_workgroup_tile.wgsl. One workgroup: 32 pixels of a phase
+// × 8 vec4s of output channels; for each tap and every 16 input channels it stages 32 × 4 vec4s of x and 32 × 4 of w.
 // Why faster: weights are turned while they are staged, once a workgroup: a staged vec4 holds 4 input channels of one
 // output, so its 4 floats go to 4 places. 4 buffer loads an invocation make 256 FMAs. Good for GPUs only.
 const PIXELS: u32 = 4;
@@ -24,7 +24,11 @@ var<workgroup> tileX: array<vec4f, ROWS * STEP>;
 var<workgroup> tileW: array<f32, 4 * STEP * OUTPUTS>; // a row for each input channel
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) li: u32) {
+fn main(
+  @builtin(workgroup_id) wg: vec3u,
+  @builtin(num_workgroups) count: vec3u,
+  @builtin(local_invocation_index) li: u32,
+) {
   let phaseY = wg.z / p.stride;
   let phaseX = wg.z % p.stride;
   if (phaseY >= p.oh || phaseX >= p.ow) { return; }

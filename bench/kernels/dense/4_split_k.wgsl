@@ -1,8 +1,9 @@
 // y = x·w, rung 4 (formula, layouts: 1_naive.wgsl; the ends of w: 2_vec4.wgsl), first pass of two:
 //   partial [splits][N][out]; shaders/sum_partials.wgsl adds the splits in index order.
 // Changed: the inputs are split among the workgroups' z, `perSplit` vec4s of them each.
-// Why faster: a dense layer behind a flatten has thousands of inputs and a batch of a few rows. Rung 3 then has N/8·out4
-// invocations, too few to fill a GPU, each with a very long loop. The price: splits times the result is written and read.
+// Why faster: a dense layer behind a flatten has thousands of inputs and a batch of a few rows. Rung 3 then has
+// N/8·out4 invocations, too few to fill a GPU, each with a very long loop. The price: splits times the result is
+// written and read.
 const ROWS: u32 = 8;
 
 struct P { n: u32, in4: u32, out4: u32, weights: u32, perSplit: u32 }

@@ -1,8 +1,8 @@
 // y = x·w, rung 5 (formula, layouts: 1_naive.wgsl): the textbook's tiled matrix product.
 // Changed: both operands go through workgroup memory. One workgroup: 32 rows × 8 vec4s of outputs; every 16 inputs it
 // stages 32 × 4 vec4s of x and 16 × 8 of w (4 KiB together), four an invocation. One invocation: ROWS rows × one vec4.
-// Why faster: 4 buffer loads an invocation make 256 FMAs (rung 3: 24). It needs 32 rows to fill its tile: right for square
-// products on a GPU, wasteful for a batch of 8. See conv2d/7_workgroup_tile.wgsl for the CPU's side.
+// Why faster: 4 buffer loads an invocation make 256 FMAs (rung 3: 24). It needs 32 rows to fill its tile: right for
+// square products on a GPU, wasteful for a batch of 8. See conv2d/7_workgroup_tile.wgsl for the CPU's side.
 const ROWS: u32 = 4;
 const OUTPUTS: u32 = 8; // vec4s
 const STEP: u32 = 4; // vec4s of inputs
@@ -18,7 +18,11 @@ var<workgroup> tileX: array<vec4f, HEIGHT * STEP>;
 var<workgroup> tileW: array<vec4f, 4 * STEP * OUTPUTS>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) li: u32) {
+fn main(
+  @builtin(workgroup_id) wg: vec3u,
+  @builtin(num_workgroups) count: vec3u,
+  @builtin(local_invocation_index) li: u32,
+) {
   let lane = li % OUTPUTS;
   let o = wg.y * OUTPUTS + lane;
   let base = (wg.x + wg.z * count.x) * HEIGHT;

@@ -1,4 +1,5 @@
-// The roof of arithmetic: CHAINS independent sums a = a·k + c in registers, `steps` times, and no memory but the result.
+// The roof of arithmetic: CHAINS independent sums a = a·k + c in registers, `steps` times, and no memory but the
+// result.
 //   y [invocations] vec4s. One invocation: CHAINS vec4s, summed up at the end so that none can be left out.
 // FLOPs: 2·4·CHAINS·steps·invocations. Several chains hide the latency of an FMA; too many spill out of the registers:
 // roof.ts takes the best of a few counts. The loop's bound is a uniform, so that no compiler unrolls or solves it.

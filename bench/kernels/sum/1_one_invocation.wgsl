@@ -1,8 +1,8 @@
 // Sums over axes, rung 1: a single invocation adds everything up.
 //   x: dense vec4s, seen as alternating kept and reduced axes: at most two of each (neighbours of one kind are merged).
 //   partial [splits][outputs] vec4s, outputs = k0·k1. The reduced positions are r = r0·rn1 + r1.
-// The second pass is the op's: shaders/sum_partials.wgsl adds the splits; shaders/sum_lanes.wgsl, where the last axis is
-// reduced too, adds splits and lanes. FLOPs: one for each value of x, so the roof of all rungs is reading x once.
+// The second pass is the op's: shaders/sum_partials.wgsl adds the splits; shaders/sum_lanes.wgsl, where the last axis
+// is reduced too, adds splits and lanes. FLOPs: one for each value of x, so the roof of all rungs is reading x once.
 // What a processor's single thread does, and a GPU has thousands: the yardstick for what parallel sums gain.
 struct P {
   outputs: u32, positions: u32,

@@ -1,7 +1,7 @@
 // Sums over axes, rung 2 (layouts: 1_one_invocation.wgsl).
 // Changed: one invocation for each vec4 of outputs.
-// Why faster: outputs are independent. Nothing is gained for a sum over everything (one output), and for a bias gradient
-// (a few vec4s of channels) still only a few lanes work.
+// Why faster: outputs are independent. Nothing is gained for a sum over everything (one output), and for a bias
+// gradient (a few vec4s of channels) still only a few lanes work.
 struct P {
   outputs: u32, positions: u32,
   kn1: u32, ks0: u32, ks1: u32,

@@ -1,9 +1,9 @@
 // Sums over axes, rung 3 (layouts: 1_one_invocation.wgsl).
-// Changed: the reduced positions are split among `splits` invocations an output, a contiguous run of them each; a second
-// pass adds the splits in index order.
+// Changed: the reduced positions are split among `splits` invocations an output, a contiguous run of them each; a
+// second pass adds the splits in index order.
 // Why faster: as many invocations as the adapter wants. The winner "reduce" differs in one thing: its splits are
-// interleaved (every splits-th position), so that neighbouring invocations read neighbouring memory, which a GPU serves in
-// one access. Here they read places far apart. Each thread of a CPU rather likes that: a run of its own, in order.
+// interleaved (every splits-th position), so that neighbouring invocations read neighbouring memory, which a GPU serves
+// in one access. Here they read places far apart. Each thread of a CPU rather likes that: a run of its own, in order.
 struct P {
   outputs: u32, splits: u32, positions: u32,
   kn1: u32, ks0: u32, ks1: u32,

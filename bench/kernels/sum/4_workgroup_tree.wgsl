@@ -1,9 +1,9 @@
 // Sums over axes, rung 4 (layouts: 1_one_invocation.wgsl): the textbook's reduction.
-// Changed: a workgroup for each (output, split). Its 64 invocations sum interleaved positions and then meet in workgroup
-// memory: 32 add their partner's sum, then 16, … one (6 steps and barriers).
-// Why faster: 64 invocations an output with one vec4 of partial sums written, not 64: the second pass is 64 times shorter.
-// Good where many lanes share fast memory (GPUs). On a CPU each of the barriers stops the driver's loop over the lanes, and
-// where outputs are many (sums over the batch) a workgroup for each is far too much.
+// Changed: a workgroup for each (output, split). Its 64 invocations sum interleaved positions and then meet in
+// workgroup memory: 32 add their partner's sum, then 16, … one (6 steps and barriers).
+// Why faster: 64 invocations an output with one vec4 of partial sums written, not 64: the second pass is 64 times
+// shorter. Good where many lanes share fast memory (GPUs). On a CPU each of the barriers stops the driver's loop over
+// the lanes, and where outputs are many (sums over the batch) a workgroup for each is far too much.
 struct P {
   outputs: u32, splits: u32, positions: u32,
   kn1: u32, ks0: u32, ks1: u32,
@@ -22,7 +22,11 @@ fn position(r: u32) -> u32 {
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) li: u32) {
+fn main(
+  @builtin(workgroup_id) wg: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) li: u32,
+) {
   let t = wg.x + wg.y * groups.x;
   if (t >= p.outputs * p.splits) { return; }
   let o = t % p.outputs;

@@ -1,8 +1,8 @@
 // Sums over axes, rung 5 (layouts: 1_one_invocation.wgsl).
-// Changed: the lanes of a subgroup meet in registers (subgroupAdd); one workgroup is one subgroup of SG lanes, so neither
-// workgroup memory nor a barrier is left.
-// Why faster: rung 4's six steps become one instruction or a few. The order of subgroupAdd is the driver's own, but always
-// the same, so the same adapter gives the same bits.
+// Changed: the lanes of a subgroup meet in registers (subgroupAdd); one workgroup is one subgroup of SG lanes, so
+// neither workgroup memory nor a barrier is left.
+// Why faster: rung 4's six steps become one instruction or a few. The order of subgroupAdd is the driver's own, but
+// always the same, so the same adapter gives the same bits.
 enable subgroups;
 const SG: u32 = 8;
 
@@ -22,7 +22,11 @@ fn position(r: u32) -> u32 {
 }
 
 @compute @workgroup_size(SG)
-fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) wg: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   let t = wg.x + wg.y * groups.x;
   if (t >= p.outputs * p.splits) { return; }
   let o = t % p.outputs;
