@@ -3,8 +3,9 @@ import { targetOf } from "../../src/engine/program.js";
 import { bytes } from "../../src/engine/shape.js";
 import { check, type Verdict } from "./check.js";
 import { flopsOf, type Ladder, type Problem, type Rung, type Sizes } from "./ladder.js";
+import { ProblemMemory, type Ready } from "./problemMemory.js";
 import type { Roof } from "./roof.js";
-import { type Reading, type Ready, timed, Workbench } from "./workbench.js";
+import { type Reading, Timer } from "./timing.js";
 
 /** What became of a rung. A reading each round, in ms; none unless it is right. */
 export interface Result {
@@ -51,16 +52,16 @@ export async function checkOdd(gpu: Gpu, ladder: Ladder, change = unchanged): Pr
 }
 
 async function checkAt(gpu: Gpu, problem: Problem, change: Change): Promise<Map<string, Verdict>> {
-  const bench = new Workbench(gpu, problem.node, problem.inputs);
+  const memory = new ProblemMemory(gpu, problem.node, problem.inputs);
   const reference = problem.reference();
   const verdicts = new Map<string, Verdict>();
   for (const { name, skip, dispatches } of change(problem.rungs(targetOf(gpu)))) {
     if (skip) continue;
-    const ready = await bench.prepare(dispatches());
-    verdicts.set(name, await check(gpu, bench, ready, problem.node.shape, reference));
+    const ready = await memory.prepare(dispatches());
+    verdicts.set(name, await check(gpu, memory, ready, problem.node.shape, reference));
     ready.destroy();
   }
-  bench.destroy();
+  memory.destroy();
   return verdicts;
 }
 
@@ -80,9 +81,10 @@ export async function climb(
 ): Promise<Climb> {
   const target = targetOf(gpu);
   const problem = ladder.problem(sizes, SEED);
-  const bench = new Workbench(gpu, problem.node, problem.inputs);
+  const memory = new ProblemMemory(gpu, problem.node, problem.inputs);
   const reference = problem.reference();
   const results: Result[] = [];
+  const timer = new Timer(gpu);
   const roofReadings: Reading[] = [];
   const running = [runner(roof.ready, roof.expected, rounds, roofReadings)];
   for (const { name, skip, dispatches } of change(problem.rungs(target))) {
@@ -92,26 +94,27 @@ export async function climb(
       continue;
     }
     const before = odd.get(name);
-    const ready = await bench.prepare(dispatches());
-    const verdict = before?.fault ? before : await check(gpu, bench, ready, problem.node.shape, reference);
+    const ready = await memory.prepare(dispatches());
+    const verdict = before?.fault ? before : await check(gpu, memory, ready, problem.node.shape, reference);
     results.push({ rung: name, wrong: verdict.fault, margin: verdict.margin, readings });
     if (verdict.fault) {
       ready.destroy();
       continue;
     }
     // The check's run compiled the kernels; this one says how long a run takes.
-    running.push(runner(ready, (await timed(gpu, ready)).wall, rounds, readings));
+    running.push(runner(ready, (await timer.read(ready)).wall, rounds, readings));
   }
   for (let round = 0; round < rounds; round++) {
     for (const each of running) {
       if (round >= each.rounds) continue;
-      const reading = await timed(gpu, each.ready, each.repeats, each.expected);
+      const reading = await timer.read(each.ready, each.repeats, each.expected);
       each.readings.push(reading);
       each.expected = Math.min(each.expected, reading.wall); // never oversleep
     }
   }
   for (const { ready } of running) if (ready !== roof.ready) ready.destroy();
-  bench.destroy();
+  memory.destroy();
+  timer.destroy();
   const work = ladder.roof === "fma" ? flopsOf(problem, target) : bytes(sizes.x);
   return { op: ladder.op, shape, sizes, work, roof: { work: roof.work, readings: roofReadings }, results };
 }

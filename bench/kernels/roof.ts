@@ -4,9 +4,10 @@ import { type Dispatch, type Node, Scratch } from "../../src/engine/graph.js";
 import { kernel, linear } from "../../src/engine/lower.js";
 import { input } from "../../src/index.js";
 import { dispatchOf } from "./ladder.js";
+import { ProblemMemory, type Ready } from "./problemMemory.js";
 import copySource from "./roofs/copy.wgsl";
 import fmaSource from "./roofs/fma.wgsl";
-import { type Ready, timed, Workbench } from "./workbench.js";
+import { Timer } from "./timing.js";
 
 /** A kernel that does nothing but reach a limit of the adapter. */
 export interface Roof {
@@ -29,30 +30,32 @@ const ADD = 0.25;
 export async function fmaRoof(gpu: Gpu, ms: number): Promise<Roof & { chains: number }> {
   const invocations = gpu.kind === "hardware" ? 2 ** 17 : 2 ** 11;
   const y = input("y", [invocations, 4]);
-  const bench = new Workbench(gpu, y, new Map());
+  const memory = new ProblemMemory(gpu, y);
+  const timer = new Timer(gpu);
   const tries: { chains: number; ready: Ready; ms: number }[] = [];
   for (const chains of [2, 4, 8, 16]) {
-    const ready = await bench.prepare([fma(y, chains, FEW_STEPS)]);
-    await timed(gpu, ready); // compiles
-    checkFma(await bench.read(), chains);
+    const ready = await memory.prepare([fma(y, chains, FEW_STEPS)]);
+    await timer.read(ready); // compiles
+    checkFma(await memory.read(), chains);
     tries.push({ chains, ready, ms: Number.POSITIVE_INFINITY });
   }
   for (let round = 0; round < 8; round++) {
-    for (const each of tries) each.ms = Math.min(each.ms, (await timed(gpu, each.ready, 4)).wall);
+    for (const each of tries) each.ms = Math.min(each.ms, (await timer.read(each.ready, 4)).wall);
   }
   for (const each of tries) each.ready.destroy();
   const [best] = tries.sort((a, b) => b.chains / b.ms - a.chains / a.ms);
   const { chains } = best;
   const steps = Math.max(FEW_STEPS, Math.min(2 ** 20, Math.round((FEW_STEPS * ms) / best.ms)));
-  const ready = await bench.prepare([fma(y, chains, steps)]);
+  const ready = await memory.prepare([fma(y, chains, steps)]);
   const destroy = () => {
     ready.destroy();
-    bench.destroy();
+    memory.destroy();
+    timer.destroy();
   };
   return {
     ready,
     work: 2 * 4 * chains * steps * invocations,
-    expected: (await timed(gpu, ready)).wall,
+    expected: (await timer.read(ready)).wall,
     destroy,
     chains,
   };
@@ -79,14 +82,16 @@ function checkFma(values: Float32Array, chains: number): void {
 /** A copy that moves so many bytes, half of them read: as few as an op moves may stay in a cache, as the op's would. */
 export async function copyRoof(gpu: Gpu, moved: number): Promise<Roof> {
   const size = Math.min(Math.ceil(moved / 32) * 16, gpu.maxBindingBytes);
-  const bench = new Workbench(gpu, input("unused", [1]), new Map());
+  const memory = new ProblemMemory(gpu, input("unused", [1]));
+  const timer = new Timer(gpu);
   const offer = { bind: { x: new Scratch(size), y: new Scratch(size) }, uniform: { count: size / 16 } };
-  const ready = await bench.prepare([dispatchOf(kernel("copy", copySource), offer, linear(size / 16))]);
+  const ready = await memory.prepare([dispatchOf(kernel("copy", copySource), offer, linear(size / 16))]);
   ready.spoil(); // a system may give memory that was never written no place of its own
-  await timed(gpu, ready); // compiles
+  await timer.read(ready); // compiles
   const destroy = () => {
     ready.destroy();
-    bench.destroy();
+    memory.destroy();
+    timer.destroy();
   };
-  return { ready, work: 2 * size, expected: (await timed(gpu, ready)).wall, destroy };
+  return { ready, work: 2 * size, expected: (await timer.read(ready)).wall, destroy };
 }

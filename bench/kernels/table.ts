@@ -1,7 +1,7 @@
 import { type Climb, describe, type Result } from "./climb.js";
 import type { Ladder } from "./ladder.js";
 import { median, ratio, spread } from "./statistics.js";
-import type { Reading } from "./workbench.js";
+import type { Reading } from "./timing.js";
 
 /** What a rung's readings come to. */
 export interface Figures {

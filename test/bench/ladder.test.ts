@@ -41,9 +41,18 @@ describe.each(LADDERS)("the ladder of $op", (ladder) => {
   });
 
   it("is right at odd sizes, on every rung", async () => {
-    const verdicts = await checkOdd(gpu, ladder);
+    const files = filesOf(ladder.op).length;
+    // Of the op's own kernels, which its own test checks, the default one at the last size: SwiftShader compiles slowly.
+    let sizes = 0;
+    const change: Change = (rungs) => [
+      ...rungs.slice(0, files),
+      ...(++sizes === ladder.odd.length ? rungs.slice(-1) : []),
+    ];
+    const verdicts = await checkOdd(gpu, ladder, change);
     expect([...verdicts].filter(([, { fault }]) => fault)).toEqual([]);
-    expect(verdicts.size).toBeGreaterThanOrEqual(filesOf(ladder.op).length);
+    const { rungs } = ladder.problem(ladder.odd[0], 1);
+    const skipped = rungs(targetOf(gpu)).filter(({ skip }) => skip).length;
+    expect(verdicts.size).toBeGreaterThanOrEqual(files - skipped + 1);
     for (const [name, { margin }] of verdicts) expect(margin, name).toBeGreaterThan(0);
   });
 });
