@@ -2,11 +2,13 @@
 import { Command, CommanderError } from "commander";
 import { DivergedError, GpuError, UserError } from "../engine/errors.js";
 import { avatarsCommand } from "./avatars.js";
+import { benchCommand } from "./bench.js";
 import { compareCommand } from "./compare.js";
 import { demoCommand } from "./demo.js";
 import { doctorCommand } from "./doctor.js";
 import { exportCommand } from "./export.js";
 import { inspectCommand } from "./inspect.js";
+import { profileCommand } from "./profile.js";
 import { swapCommand } from "./swap.js";
 import { trainCommand } from "./train.js";
 
@@ -22,6 +24,8 @@ for (const command of [
   compareCommand(),
   exportCommand(),
   avatarsCommand(),
+  benchCommand(),
+  profileCommand(),
   doctorCommand(),
 ]) {
   program.addCommand(command.copyInheritedSettings(program));

@@ -51,6 +51,8 @@ export interface Dispatch {
   readonly groups: readonly [number, number, number];
   /** Floating-point operations, counted from the shapes. */
   readonly flops?: number;
+  /** Bytes read and written, where that is less than the whole of what is bound. */
+  readonly traffic?: number;
 }
 
 /** One of several ways to compute a node. */

@@ -4,6 +4,11 @@ import type { BoundTo, Dispatch } from "./graph.js";
 import type { Location } from "./memory.js";
 import { type CompiledKernel, compileKernel, encodeUniform } from "./shader.js";
 
+/** What can be put into a compute pass. */
+export interface Encodable {
+  encode(pass: GPUComputePassEncoder): void;
+}
+
 /** A dispatch made ready for a device. */
 interface Launch {
   readonly pipeline: GPUComputePipeline;
@@ -12,7 +17,7 @@ interface Launch {
 }
 
 /** Dispatches made ready for a device: each kernel compiled once, uniforms filled, bind groups made. */
-export class Launches {
+export class Launches implements Encodable {
   private constructor(
     private readonly list: readonly Launch[],
     private readonly uniforms: GPUBuffer,
@@ -54,20 +59,29 @@ export class Launches {
     return this.list.length;
   }
 
+  /** Each by itself, in order. They live as long as this does. */
+  get each(): readonly Encodable[] {
+    return this.list.map((launch) => ({ encode: (pass) => encodeList(pass, [launch]) }));
+  }
+
   encode(pass: GPUComputePassEncoder): void {
-    let pipeline: GPUComputePipeline | undefined;
-    for (const launch of this.list) {
-      if (launch.pipeline !== pipeline) {
-        pipeline = launch.pipeline;
-        pass.setPipeline(pipeline);
-      }
-      pass.setBindGroup(0, launch.bindings);
-      pass.dispatchWorkgroups(...launch.groups);
-    }
+    encodeList(pass, this.list);
   }
 
   destroy(): void {
     this.uniforms.destroy();
+  }
+}
+
+function encodeList(pass: GPUComputePassEncoder, list: readonly Launch[]): void {
+  let pipeline: GPUComputePipeline | undefined;
+  for (const launch of list) {
+    if (launch.pipeline !== pipeline) {
+      pipeline = launch.pipeline;
+      pass.setPipeline(pipeline);
+    }
+    pass.setBindGroup(0, launch.bindings);
+    pass.dispatchWorkgroups(...launch.groups);
   }
 }
 

@@ -3,7 +3,7 @@ import { UserError } from "./errors.js";
 import type { Gpu } from "./gpu.js";
 import { aliasRoot, type BoundTo, type Dispatch, type Node, type Target, topological, traced } from "./graph.js";
 import { type History, Ring } from "./history.js";
-import { Launches } from "./launch.js";
+import { type Encodable, Launches } from "./launch.js";
 import { choicesOf, dump, flopsOf, type Layout, layOut } from "./layout.js";
 import { Memory } from "./memory.js";
 import { Pace } from "./pace.js";
@@ -59,6 +59,13 @@ export async function compile(
   return Program.create(gpu, layout, outputs, seed, history);
 }
 
+/** A launch of a program, with what it is. */
+export interface ProgramLaunch extends Encodable {
+  readonly dispatch: Dispatch;
+  /** The node that it computes; the clock's launch, the first of a step, has none. */
+  readonly node?: Node;
+}
+
 /** By name: the node that the caller returned, and those that hold its value, cut along the batch. */
 type Outputs = Map<string, { node: Node; shape: Shape; nodes: Node[] }>;
 
@@ -104,14 +111,22 @@ export class Program {
   }
 
   async #prepare(): Promise<void> {
+    const dispatches = this.#dispatches.map(({ dispatch }) => dispatch);
+    this.#launches = await Launches.prepare(this.gpu, dispatches, (bound) => this.#memory.locate(bound));
+  }
+
+  get #dispatches(): Omit<ProgramLaunch, "encode">[] {
     const clock: Dispatch = {
       kernel: { name: "advance", source: advance },
       bind: { clock: "clock" },
       uniform: {},
       groups: [1, 1, 1],
     };
-    const dispatches = [clock, ...this.layout.stages.flatMap((stage) => stage.dispatches)];
-    this.#launches = await Launches.prepare(this.gpu, dispatches, (bound) => this.#memory.locate(bound));
+    const { stages } = this.layout;
+    return [
+      { dispatch: clock },
+      ...stages.flatMap(({ node, dispatches }) => dispatches.map((dispatch) => ({ node, dispatch }))),
+    ];
   }
 
   /** Sets the number of the latest step, to continue a run: the next step is `step + 1`. @throws UserError */
@@ -137,12 +152,23 @@ export class Program {
     this.gpu.check();
     const encoder = this.gpu.device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    this.#launches?.encode(pass);
+    this.encode(pass);
     pass.end();
     this.#ring.record(encoder, this.steps);
     this.gpu.device.queue.submit([encoder.finish()]);
     this.steps++;
     return this.#pace.submitted();
+  }
+
+  /** Puts a step into a pass: for measuring. Whoever runs it moves the program's state on, but not `steps`. */
+  encode(pass: GPUComputePassEncoder): void {
+    this.#launches?.encode(pass);
+  }
+
+  /** The launches of a step in order, each by itself: as `encode`. */
+  get launches(): readonly ProgramLaunch[] {
+    const each = this.#launches?.each ?? [];
+    return this.#dispatches.map((one, i) => ({ ...one, ...each[i] }));
   }
 
   /** Resolves when all submitted steps are done. @throws GpuError */

@@ -1,3 +1,4 @@
+import type { Launches } from "./launch.js";
 import type { Stopwatch, Timed } from "./stopwatch.js";
 
 /** One reading should take so many milliseconds: clocks have steps (a browser's of .1 ms). */
@@ -12,6 +13,7 @@ const CLEARLY = 0.92;
 /** A kernel in a race, and what was read of it. */
 export interface Entrant extends Timed {
   readonly name: string;
+  readonly launches: Launches;
   expected: number;
   /** The two fastest readings, in milliseconds of one repetition. */
   fastest: number;

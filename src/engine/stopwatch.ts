@@ -1,20 +1,38 @@
 import type { Gpu } from "./gpu.js";
-import type { Launches } from "./launch.js";
+import type { Encodable } from "./launch.js";
 
 /** Launches to be timed, so often in a row that one reading is long beside the clock's step. */
 export interface Timed {
-  readonly launches: Launches;
+  readonly launches: Encodable;
   readonly repeats: number;
   /** Milliseconds that one repetition is expected to take. */
   readonly expected: number;
 }
+
+/** When something began and ended, in milliseconds. */
+export interface Interval {
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** Launches that ran one after the other, each with its repetitions in a compute pass of its own. */
+export interface Timeline {
+  /** By the device's clock, from the first pass on, or by the host's. */
+  readonly passes: readonly Interval[];
+  /** By the host's clock: when each pass was encoded, and the submissions. */
+  readonly encodes: readonly Interval[];
+  readonly submits: readonly Interval[];
+}
+
+/** A query set holds at most 4,096 timestamps, two a pass. */
+const PASSES = 2048;
 
 /**
  * Measures how long launches take on a device: by the device's own clock where it has one, else from submitting to being
  * told that the work is done.
  */
 export class Stopwatch {
-  #stamps: { set: GPUQuerySet; buffer: GPUBuffer } | undefined;
+  #stamps: { sets: GPUQuerySet[]; buffer: GPUBuffer } | undefined;
 
   /**
    * @param most launches that can be timed at once
@@ -26,53 +44,83 @@ export class Stopwatch {
     deviceClock = gpu.device.features.has("timestamp-query"),
   ) {
     if (!deviceClock) return;
-    const set = gpu.device.createQuerySet({ type: "timestamp", count: 2 * most });
+    const sets = Array.from({ length: Math.ceil(most / PASSES) }, (_, i) =>
+      gpu.device.createQuerySet({ type: "timestamp", count: 2 * Math.min(PASSES, most - i * PASSES) }),
+    );
     const buffer = gpu.createBuffer("timestamps", 16 * most, 0x200 | 0x04); // QUERY_RESOLVE | COPY_SRC
-    this.#stamps = { set, buffer };
+    this.#stamps = { sets, buffer };
+  }
+
+  /** Whose clock measures. */
+  get clock(): "device" | "host" {
+    return this.#stamps ? "device" : "host";
   }
 
   /** Milliseconds of one repetition of each, run one after the other. @throws GpuError */
   async time(all: readonly Timed[]): Promise<number[]> {
-    if (this.#stamps) {
-      const read = await this.#byDevice(all, this.#stamps);
-      if (read.every((ms) => ms > 0)) return read;
-      this.destroy(); // a driver whose clock stands still
-    }
-    const read: number[] = [];
-    for (const each of all) read.push(await this.#byHost(each));
-    return read;
+    const { passes } = await this.timeline(all);
+    return passes.map(({ begin, end }, i) => (end - begin) / all[i].repeats);
   }
 
-  async #byDevice(all: readonly Timed[], { set, buffer }: { set: GPUQuerySet; buffer: GPUBuffer }): Promise<number[]> {
+  /** When each ran. @throws GpuError */
+  async timeline(all: readonly Timed[]): Promise<Timeline> {
+    if (this.#stamps) {
+      const read = await this.#byDevice(all, this.#stamps);
+      if (read.passes.every(({ begin, end }) => end > begin)) return read;
+      this.destroy(); // a driver whose clock stands still
+    }
+    return this.#byHost(all);
+  }
+
+  async #byDevice(
+    all: readonly Timed[],
+    { sets, buffer }: { sets: GPUQuerySet[]; buffer: GPUBuffer },
+  ): Promise<Timeline> {
     const { device } = this.gpu;
     const encoder = device.createCommandEncoder();
-    all.forEach((each, i) => {
-      const [beginningOfPassWriteIndex, endOfPassWriteIndex] = [2 * i, 2 * i + 1];
-      encode(encoder, each, { querySet: set, beginningOfPassWriteIndex, endOfPassWriteIndex });
+    const encodes = all.map((each, i) => {
+      const beginningOfPassWriteIndex = 2 * (i % PASSES);
+      const endOfPassWriteIndex = beginningOfPassWriteIndex + 1;
+      const querySet = sets[Math.floor(i / PASSES)];
+      return encode(encoder, each, { querySet, beginningOfPassWriteIndex, endOfPassWriteIndex });
     });
-    encoder.resolveQuerySet(set, 0, 2 * all.length, buffer, 0);
+    for (let from = 0; from < all.length; from += PASSES) {
+      const count = Math.min(PASSES, all.length - from);
+      encoder.resolveQuerySet(sets[from / PASSES], 0, 2 * count, buffer, 16 * from);
+    }
+    const begin = performance.now();
     device.queue.submit([encoder.finish()]);
+    const submits = [{ begin, end: performance.now() }];
     // Until all is done: while a promise of the queue is pending, Dawn's node binding polls and takes a core from a CPU
     // adapter (see pace.ts). On two cores that doubled every other reading.
     await sleep(1.3 * expectedOf(all) + 1);
     const stamps = new BigUint64Array(await this.gpu.read(buffer, 0, 16 * all.length));
-    return all.map(({ repeats }, i) => Number(stamps[2 * i + 1] - stamps[2 * i]) / 1e6 / repeats);
+    // From the first one on: a number does not hold 64 bits.
+    const ms = (i: number) => Number(stamps[i] - stamps[0]) / 1e6;
+    return { passes: all.map((_, i) => ({ begin: ms(2 * i), end: ms(2 * i + 1) })), encodes, submits };
   }
 
-  async #byHost(timed: Timed): Promise<number> {
+  async #byHost(all: readonly Timed[]): Promise<Timeline> {
     const { device } = this.gpu;
-    const encoder = device.createCommandEncoder();
-    encode(encoder, timed);
-    const commands = encoder.finish();
-    const begin = performance.now();
-    device.queue.submit([commands]);
-    await sleep(0.8 * expectedOf([timed]));
-    await device.queue.onSubmittedWorkDone();
-    return (performance.now() - begin) / timed.repeats;
+    const passes: Interval[] = [];
+    const encodes: Interval[] = [];
+    const submits: Interval[] = [];
+    for (const timed of all) {
+      const encoder = device.createCommandEncoder();
+      encodes.push(encode(encoder, timed));
+      const commands = encoder.finish();
+      const begin = performance.now();
+      device.queue.submit([commands]);
+      submits.push({ begin, end: performance.now() });
+      await sleep(0.8 * expectedOf([timed]));
+      await device.queue.onSubmittedWorkDone();
+      passes.push({ begin, end: performance.now() });
+    }
+    return { passes, encodes, submits };
   }
 
   destroy(): void {
-    this.#stamps?.set.destroy();
+    for (const set of this.#stamps?.sets ?? []) set.destroy();
     this.#stamps?.buffer.destroy();
     this.#stamps = undefined;
   }
@@ -82,10 +130,12 @@ function encode(
   encoder: GPUCommandEncoder,
   { launches, repeats }: Timed,
   timestampWrites?: GPUComputePassTimestampWrites,
-) {
+): Interval {
+  const begin = performance.now();
   const pass = encoder.beginComputePass({ timestampWrites });
   for (let n = 0; n < repeats; n++) launches.encode(pass);
   pass.end();
+  return { begin, end: performance.now() };
 }
 
 const expectedOf = (all: readonly Timed[]): number =>

@@ -33,6 +33,7 @@ const pickOp: Op<PickAttrs> = {
         bind: { pictures, u, y: node },
         uniform: { pixels, count: node.attrs.count },
         groups: [Math.ceil(pixels / 64), batch, 1],
+        traffic: batch * (16 + pixels * (4 + 16)),
       },
     ];
   },

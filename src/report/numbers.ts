@@ -35,3 +35,17 @@ export function duration(seconds: number): string {
 /** "a, b and c" */
 export const list = (words: readonly string[]): string =>
   words.length < 2 ? (words[0] ?? "") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
+
+/** Three significant digits: 0.0123, 1.23, 123, 12,345. */
+export function short(n: number | null | undefined): string {
+  if (n === null || n === undefined || !Number.isFinite(n)) return NONE;
+  if (n !== 0 && Math.abs(n) < 1e-3) return n.toExponential(1).replace("e-", "e−");
+  return Math.abs(n) >= 99.95 ? count(n) : n.toPrecision(3);
+}
+
+/** A time in the unit that suits it: 12.3 µs, 1.23 ms, 1.23 s. */
+export function time(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return NONE;
+  const [unit, scale] = seconds < 0.9995e-3 ? ["µs", 1e6] : seconds < 0.9995 ? ["ms", 1e3] : ["s", 1];
+  return `${short(seconds * scale)} ${unit}`;
+}

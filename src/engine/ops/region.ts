@@ -26,6 +26,9 @@ function region(
   // A box narrower than x must not fill y's padding with the channels beside it.
   const xn3 = whole ? channels : Math.min(channels, from3 + (y.shape.at(-1) ?? 1));
   const units = e0 * e1 * e2 * e3;
+  const inside = (start: number, count: number, n: number) =>
+    Math.max(0, Math.min(start + count, n) - Math.max(start, 0));
+  const read = inside(from0, e0, xn0) * inside(from1, e1, xn1) * inside(from2, e2, xn2) * inside(from3, e3, xn3);
   return {
     kernel: kernel("copy_region", copyRegion, { Unit: whole ? "vec4f" : "f32" }),
     bind: { x, y },
@@ -34,6 +37,7 @@ function region(
       base: to0 * ys0 + to1 * ys1 + to2 * ys2 + to3,
     },
     groups: linear(units),
+    traffic: (units + read) * width * 4,
   };
 }
 

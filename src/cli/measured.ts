@@ -1,0 +1,102 @@
+/** What `bench` and `profile` share: opening an adapter for measuring, a preset's step, kernels below the roof, the machine. */
+import { arch, cpus, loadavg, release, type } from "node:os";
+import { kernelsOf, profileStep, type Source, type StepProfile } from "../bench/profile.js";
+import type { BenchMachine, MeasuredKernel, MeasuredStep } from "../bench/record.js";
+import { type Roof, standingOf } from "../bench/roofline.js";
+import { timeSteps } from "../bench/step.js";
+import type { Gpu } from "../engine/gpu.js";
+import { type Program, targetOf } from "../engine/program.js";
+import type { TrainingConfig } from "../faceswap/config.js";
+import { modelOf } from "../faceswap/model.js";
+import { planStep, type StepPlan } from "../faceswap/stepPlan.js";
+import { compileTraining } from "../faceswap/training.js";
+import { openGpu } from "../platform/node.js";
+import { versions } from "../platform/versions.js";
+import { adapterOf } from "./machine.js";
+
+/** Opens the adapter with timestamps of a nanosecond: Dawn rounds them to 65,536 ns otherwise. */
+export const openToMeasure = (adapter?: string): Promise<Gpu> =>
+  openGpu({ adapter, dawnOptions: ["disable-dawn-features=timestamp_quantization"] });
+
+/** Seconds of processor time that this process has used. */
+export function processorSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}
+
+export interface Compiled {
+  readonly program: Program;
+  readonly plan: StepPlan;
+  readonly compile: MeasuredStep["compile"];
+}
+
+/** A training step, compiled and run once. Losses look through networks without trained weights: the work is the same. */
+export async function compileStep(gpu: Gpu, config: TrainingConfig): Promise<Compiled> {
+  const laps = [performance.now()];
+  const plan = planStep(modelOf(config), config, targetOf(gpu));
+  laps.push(performance.now());
+  const program = await compileTraining(gpu, modelOf(config), config);
+  laps.push(performance.now());
+  await program.run();
+  await program.settle();
+  laps.push(performance.now());
+  const [ofPlan, ofProgram, firstStep] = laps.slice(1).map((at, i) => (at - laps[i]) / 1e3);
+  return { program, plan, compile: { plan: ofPlan, program: ofProgram, firstStep } };
+}
+
+export interface StepReadings {
+  readonly rounds: number;
+  /** Seconds of a round of steps. */
+  readonly seconds: number;
+  /** Seconds that a pass takes beyond its dispatches. */
+  readonly pass: number;
+}
+
+/** Times a training step as a whole, and each of its dispatches. */
+export async function measureStep(
+  gpu: Gpu,
+  preset: { name: string; description: string; config: TrainingConfig },
+  { rounds, seconds, pass }: StepReadings,
+): Promise<{ step: MeasuredStep; profile: StepProfile; source: Source }> {
+  const { name, description, config } = preset;
+  const { program, plan, compile } = await compileStep(gpu, config);
+  const times = await timeSteps(program, { rounds, seconds, cpu: processorSeconds });
+  const profile = await profileStep(program, { rounds, pass });
+  const source = { name, dispatches: profile.dispatches, choices: program.choices };
+  const kernels = kernelsOf([source]).reduce((sum, { uses: [{ total }] }) => sum + total, 0);
+  const { slots, lowerBound } = program.layout.plan;
+  const { flops, dispatches } = program;
+  program.destroy();
+  const step: MeasuredStep = {
+    ...{ preset: name, description, batch: config.batch, flops, dispatches, times, kernels },
+    stepsPerSecond: 1 / times.wall.median,
+    flopRate: flops / times.wall.median,
+    hostPerDispatch: times.host.median / dispatches,
+    compile,
+    memory: {
+      slots: slots.length,
+      planned: slots.reduce((a, b) => a + b, 0),
+      lowerBound,
+      total: plan.memory.total,
+    },
+  };
+  return { step, profile, source };
+}
+
+/** Kernels of several programs, each with how it stands below the roof. */
+export const measuredKernels = (sources: readonly Source[], roof: Roof): MeasuredKernel[] =>
+  kernelsOf(sources).map((kernel) => ({ ...kernel, ...standingOf(kernel, kernel.seconds.median, roof) }));
+
+/** @param before the load when measuring began */
+export function machineNow(gpu: Gpu, before: number): BenchMachine {
+  const { options, ...adapter } = adapterOf(gpu);
+  const [processor] = cpus();
+  return {
+    adapter,
+    dawnOptions: options,
+    versions: versions(),
+    system: `${type()} ${release()} ${arch()}`,
+    processor: { model: processor?.model.trim() ?? "unknown", count: cpus().length },
+    load: [before, loadavg()[0]],
+  };
+}
