@@ -14,7 +14,7 @@ import { type Tensor, zeros } from "./reference/tensor.js";
 export const gpu = await openGpu({ robustness: true });
 
 /** Every test file runs its convolutions with each kernel style of this adapter, forced by `kernels: { "*": style }`. */
-export const STYLES = runsSubgroupKernels(gpu.subgroupSize) ? ["baseline", "subgroup"] : ["baseline"];
+export const STYLES = runsSubgroupKernels(gpu.subgroupSize) ? ["baseline", "subgroup", "tile"] : ["baseline", "tile"];
 
 // Errors outside of a scope come late: wait for them, and let none pass.
 afterEach(async () => {

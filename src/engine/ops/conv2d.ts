@@ -9,6 +9,7 @@ import { conv2dWeightGrad } from "./conv2dWeightGrad.js";
 import { convInputGrad } from "./convTranspose2d.js";
 import { activationCode, activationGrad } from "./pointwise.js";
 import { sum } from "./sum.js";
+import { conv2dTiles } from "./tiles/convTiles.js";
 
 /** Zeros added around an image, in pixels. */
 export interface Padding {
@@ -105,6 +106,7 @@ const conv2dOp: Op<ConvAttrs> = {
     };
     const LANES = baselineLanes(co4);
     const candidates: Candidate[] = [
+      ...conv2dTiles(node, target),
       {
         name: "baseline",
         adapters: "any",

@@ -8,6 +8,7 @@ import { blocks, bytes, lastBlocks, type Shape } from "../shape.js";
 import { type ConvGeometry, checkGeometry, conv2d, runsSubgroupKernels, smallFlag } from "./conv2d.js";
 import { convInputGrad } from "./convTranspose2d.js";
 import { add } from "./pointwise.js";
+import { weightGradTiles } from "./tiles/weightGradTiles.js";
 
 interface WeightGradAttrs extends ConvGeometry {
   readonly shape: Shape;
@@ -75,6 +76,7 @@ const weightGradOp: Op<WeightGradAttrs> = {
     const invocations = Math.ceil((taps * ci4 * co4) / 64);
     const [foldX, foldZ] = folded(invocations);
     const candidates: Candidate[] = [
+      ...weightGradTiles(node, target),
       {
         name: "baseline",
         adapters: "any",

@@ -26,6 +26,7 @@ import {
 import { conv2dWeightGrad } from "./conv2dWeightGrad.js";
 import { activationGrad } from "./pointwise.js";
 import { sum } from "./sum.js";
+import { convTranspose2dTiles } from "./tiles/convTiles.js";
 
 interface TransposeAttrs extends ConvAttrs {
   /** Extents of the result, which the geometry alone does not decide. */
@@ -105,6 +106,7 @@ const convTranspose2dOp: Op<TransposeAttrs> = {
     const small = smallFlag(batch * oh * ow);
     const LANES = baselineLanes(co4);
     const candidates: Candidate[] = [
+      ...convTranspose2dTiles(node, target),
       {
         name: "baseline",
         adapters: "any",

@@ -1,0 +1,95 @@
+import convTranspose2dTile from "../../../../shaders/conv_transpose2d_tile.wgsl";
+import conv2dTile from "../../../../shaders/conv2d_tile.wgsl";
+import finishPartials from "../../../../shaders/finish_partials.wgsl";
+import { type Candidate, type Dispatch, type Node, Scratch, type Target } from "../../graph.js";
+import { folded, kernel, linear } from "../../lower.js";
+import { blocks, bytes, lastBlocks } from "../../shape.js";
+import { type ConvAttrs, epilogue } from "../conv2d.js";
+import { nameOf, tileConstants, type Variant, variants } from "./tile.js";
+
+const NO_EPILOGUE = { BIAS: 0, ACTIVATION: 0 };
+
+/** What the kernels of both ops share: geometry as in conv2d.wgsl and conv_transpose2d.wgsl. */
+const geometry = ({ inputs: [x, w], shape, attrs: { stride, padding } }: Node<ConvAttrs>) => {
+  const [, h, width] = x.shape;
+  const [, oh, ow, co] = shape;
+  const [kh, kw] = w.shape;
+  return {
+    ...{ h, w: width, ci4: lastBlocks(x.shape), oh, ow, co, co4: lastBlocks(shape), kh, kw, stride },
+    ...{ padTop: padding.top, padLeft: padding.left },
+  };
+};
+
+/** The convolution in one pass, or as partial sums in memory and a second pass that adds them and applies the epilogue. */
+function passes(
+  node: Node<ConvAttrs>,
+  { tile, splits }: Variant,
+  name: string,
+  source: string,
+  launch: Pick<Dispatch, "groups" | "uniform" | "flops">,
+): Dispatch[] {
+  const [x, w, third] = node.inputs;
+  const b = third ?? w;
+  const { flags, alpha } = epilogue(node);
+  const split = splits > 1;
+  const partial = split ? new Scratch(bytes(node.shape) * splits) : node;
+  const first: Dispatch = {
+    ...launch,
+    kernel: kernel(name, source, { ...tileConstants(tile, 1), K4: tile.step / 4, ...(split ? NO_EPILOGUE : flags) }),
+    bind: { x, w, b, y: partial },
+    uniform: { ...launch.uniform, splits, k4: tile.step / 4, alpha },
+  };
+  if (partial === node) return [first];
+  const count = blocks(node.shape);
+  const second: Dispatch = {
+    kernel: kernel("finish_partials", finishPartials, flags),
+    bind: { partial, b, y: node },
+    uniform: { count, splits, co: node.shape[3], co4: lastBlocks(node.shape), alpha },
+    groups: linear(count),
+  };
+  return [first, second];
+}
+
+const maxSplits = (node: Node, target: Target): number => Math.floor(target.maxBindingBytes / bytes(node.shape));
+
+/** conv2d as a tiled matrix product: m = pixels, n = output channels, k = taps · input channels. */
+export function conv2dTiles(node: Node<ConvAttrs>, target: Target): Candidate[] {
+  const [batch, oh, ow, co] = node.shape;
+  const [kh, kw, ci] = node.inputs[1].shape;
+  const uniform = geometry(node);
+  const pixels = batch * oh * ow;
+  const product = { m: pixels, n: co, k: kh * kw * uniform.ci4 * 4, maxSplits: maxSplits(node, target) };
+  return variants(product).map((variant) => ({
+    name: nameOf(variant),
+    adapters: "gpu",
+    dispatches: () =>
+      passes(node, variant, "conv2d_tile", conv2dTile, {
+        uniform: { ...uniform, ci, pixels },
+        groups: [Math.ceil(co / variant.tile.N) * variant.splits, ...folded(Math.ceil(pixels / variant.tile.M))],
+        flops: 2 * pixels * co * kh * kw * ci,
+      }),
+  }));
+}
+
+/** A transposed convolution as tiled matrix products, one a phase: m = its pixels, k = its taps · input channels. */
+export function convTranspose2dTiles(node: Node<ConvAttrs>, target: Target): Candidate[] {
+  const [batch, oh, ow, co] = node.shape;
+  const [, h, w, ci] = node.inputs[0].shape;
+  const uniform = geometry(node);
+  const { kh, kw, stride, ci4 } = uniform;
+  const pixels = batch * Math.ceil(oh / stride) * Math.ceil(ow / stride);
+  const taps = Math.ceil(kh / stride) * Math.ceil(kw / stride);
+  const product = { m: pixels, n: co, k: taps * ci4 * 4, count: stride ** 2, maxSplits: maxSplits(node, target) };
+  return variants(product).map((variant) => ({
+    name: nameOf(variant),
+    adapters: "gpu",
+    dispatches: () => {
+      const [down, folds] = folded(Math.ceil(pixels / variant.tile.M));
+      return passes(node, variant, "conv_transpose2d_tile", convTranspose2dTile, {
+        uniform: { ...uniform, batch },
+        groups: [Math.ceil(co / variant.tile.N) * variant.splits, down, folds * stride ** 2],
+        flops: 2 * batch * h * w * ci * co * kh * kw,
+      });
+    },
+  }));
+}
