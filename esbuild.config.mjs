@@ -12,6 +12,7 @@ await build({
     browser: "src/platform/browser.ts",
     cli: "src/cli/main.ts",
     "bench-step": "bench/step.ts",
+    "bench-scaling": "bench/scaling.ts",
     "bench-kernels": "bench/kernels/main.ts",
   },
   outdir: "dist",
