@@ -60,7 +60,7 @@ for (const [name, { values, config }] of Object.entries(SWEEPS)) {
   }
   curves.push({ name, points });
 }
-const about = `${adapterLine(gpu).replace(/ \(.*/, "")}, ${new Date().toISOString().slice(0, 10)}`;
+const about = `${adapterLine(gpu).replace(/^adapter: | \(.*/g, "")}, ${new Date().toISOString().slice(0, 10)}`;
 writeFileSync("scaling.json", `${JSON.stringify({ about, load: loadavg(), curves }, null, 2)}\n`);
 writeFileSync("scaling.svg", scalingChart(curves, about));
 console.log("\nwrote scaling.json and scaling.svg");
