@@ -41,7 +41,9 @@ export interface MeasuredStep {
   readonly compile: {
     /** Tracing, differentiating, fusing and planning, without a GPU. */
     readonly plan: number;
-    /** All of compiling: that once more, the initial weights, buffers, pipelines. */
+    /** Timing kernels to choose among them; 0 where all choices were known. */
+    readonly tuning: number;
+    /** All other compiling: that once more, the initial weights, buffers, pipelines. */
     readonly program: number;
     /** The first step: some drivers compile in it. */
     readonly firstStep: number;
@@ -69,12 +71,26 @@ export interface BenchRecord {
   /** Of all presets; what takes the most time comes first. */
   readonly kernels: readonly MeasuredKernel[];
   readonly sweep?: {
+    /** Pictures. */
     readonly batch: number;
-    readonly kernels: readonly MeasuredKernel[];
+    readonly cases: readonly MeasuredCase[];
+    /** What there was no time or no room for. */
     readonly leftOut: readonly string[];
   };
 }
 
+/** One op at one size: the work of all its dispatches, and the time of all. */
+export interface MeasuredCase extends Standing {
+  readonly op: string;
+  readonly channels: number;
+  /** Height and width, in pixels. */
+  readonly size: number;
+  readonly flops: number;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly kernels: readonly MeasuredKernel[];
+}
+
 /** Kernels that beat their roof though no cache explains it: a fault in counting, or a roof measured on a busy machine. */
 export const faultsOf = ({ kernels, sweep }: Pick<BenchRecord, "kernels" | "sweep">): MeasuredKernel[] =>
-  [...kernels, ...(sweep?.kernels ?? [])].filter(({ above }) => above === "fault");
+  [...kernels, ...(sweep?.cases ?? []).flatMap((one) => one.kernels)].filter(({ above }) => above === "fault");

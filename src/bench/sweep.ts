@@ -58,8 +58,14 @@ export function sweepCases(): SweepCase[] {
   );
 }
 
+/** A case, as it was timed. */
+export interface TimedCase {
+  readonly of: SweepCase;
+  readonly source: Source;
+}
+
 export interface Sweep {
-  readonly sources: readonly Source[];
+  readonly timed: readonly TimedCase[];
   /** Cases for which there was no time, or no room in one binding. */
   readonly leftOut: readonly string[];
 }
@@ -75,13 +81,13 @@ export interface SweepOptions {
   readonly cases?: readonly SweepCase[];
 }
 
-export const caseName = ({ op, channels, size }: SweepCase): string => `${op} ${channels}ch ${size}px`;
+const caseName = ({ op, channels, size }: SweepCase): string => `${op}, ${channels} channels, ${size} px`;
 
 /** Small cases first, so that the budget is spent on as many as it can be. @throws GpuError */
 export async function runSweep(gpu: Gpu, options: SweepOptions): Promise<Sweep> {
   const { budget, rounds, pass, roof, cases = sweepCases() } = options;
   const begin = performance.now();
-  const sources: Source[] = [];
+  const timed: TimedCase[] = [];
   const leftOut: string[] = [];
   const expected = (one: SweepCase) => leastSeconds(one, roof);
   for (const one of [...cases].sort((a, b) => expected(a) - expected(b))) {
@@ -101,10 +107,10 @@ export async function runSweep(gpu: Gpu, options: SweepOptions): Promise<Sweep> 
     // All but the clock and the random numbers that stand for the data.
     const launches = program.launches.filter(({ node }) => node !== undefined && node.op.name !== "random");
     const { dispatches } = await timeLaunches(gpu, launches, { rounds, pass });
-    sources.push({ name: "sweep", dispatches, choices: program.choices });
+    timed.push({ of: one, source: { name: caseName(one), dispatches, choices: program.choices } });
     program.destroy();
   }
-  return { sources, leftOut };
+  return { timed, leftOut };
 }
 
 /** Fused as in training; undefined where the adapter has no room for it, or would cut it along the batch. */

@@ -1,7 +1,7 @@
 import { loadavg } from "node:os";
 import { Command, InvalidArgumentError } from "commander";
 import type { Source } from "../bench/profile.js";
-import type { BenchRecord, MeasuredKernel, MeasuredStep } from "../bench/record.js";
+import type { BenchRecord, MeasuredStep } from "../bench/record.js";
 import { measureRoofs, roofOf } from "../bench/roofs.js";
 import { runSweep, SWEEP_BATCH } from "../bench/sweep.js";
 import { UserError } from "../engine/errors.js";
@@ -11,8 +11,9 @@ import { rooflinePage } from "../report/roofline.js";
 import { checkFilePath, writeFileAtomic } from "../storage/files.js";
 import { benchText } from "./benchText.js";
 import { PRESET_HELP } from "./chosen.js";
-import { machineNow, measuredKernels, measureStep, openToMeasure } from "./measured.js";
+import { machineNow, measuredCases, measuredKernels, measureStep, openToMeasure } from "./measured.js";
 import { adapterOption, wholeNumber } from "./options.js";
+import { type TuneWhen, Tuning, tuneOption } from "./tune.js";
 
 interface Options {
   preset?: string[];
@@ -21,6 +22,7 @@ interface Options {
   html: string | false;
   rounds?: number;
   quick: boolean;
+  tune: TuneWhen;
   adapter?: string;
 }
 
@@ -49,6 +51,7 @@ export function benchCommand(): Command {
     .option("--no-html", "write no page")
     .option("--rounds <n>", "readings of each time (default: 5)", wholeNumber(1))
     .option("--quick", "shorter: fewer readings, a short sweep, and avatar-64 alone unless presets are named", false)
+    .addOption(tuneOption())
     .addOption(adapterOption())
     .addHelpText(
       "after",
@@ -60,7 +63,7 @@ export function benchCommand(): Command {
 }
 
 async function bench(options: Options): Promise<void> {
-  const { json, html, adapter, quick, sweep } = options;
+  const { json, html, adapter, quick, sweep, tune } = options;
   const lengths = quick ? QUICK : FULL;
   const { preset: names = lengths.presets, rounds = lengths.rounds } = options;
   if (html && !/\.html$/i.test(html)) throw new UserError(`--html ${html}: it must end in .html: it is a page`);
@@ -83,7 +86,8 @@ async function bench(options: Options): Promise<void> {
     const { description, ...config } = presetNamed(name);
     // A device of its own: pipelines of the presets before would be there already.
     const own = await openToMeasure(adapter);
-    const measured = await measureStep(own, { name, description, config }, { rounds, seconds: lengths.step, pass });
+    const readings = { rounds, seconds: lengths.step, pass, tuning: new Tuning(own, tune) };
+    const measured = await measureStep(own, { name, description, config }, readings);
     own.destroy();
     steps.push(measured.step);
     sources.push(measured.source);
@@ -91,8 +95,8 @@ async function bench(options: Options): Promise<void> {
   let swept: BenchRecord["sweep"];
   if (sweep) {
     console.log(`measuring the sweep, up to ${lengths.sweep} s …`);
-    const { sources, leftOut } = await runSweep(gpu, { budget: lengths.sweep, rounds, pass, roof });
-    swept = { batch: SWEEP_BATCH, kernels: inOrder(measuredKernels(sources, roof)), leftOut };
+    const { timed, leftOut } = await runSweep(gpu, { budget: lengths.sweep, rounds, pass, roof });
+    swept = { batch: SWEEP_BATCH, cases: measuredCases(timed, roof), leftOut };
   }
   const record: BenchRecord = {
     what: "shibori bench",
@@ -109,7 +113,3 @@ async function bench(options: Options): Promise<void> {
   const written = [json, html].filter(Boolean);
   if (written.length) console.log(`wrote ${written.join(" and ")}`);
 }
-
-/** By op, then by work. */
-const inOrder = (kernels: readonly MeasuredKernel[]): MeasuredKernel[] =>
-  [...kernels].sort((a, b) => a.op.localeCompare(b.op) || a.flops - b.flops || a.bytes - b.bytes);

@@ -5,13 +5,14 @@ import {
   type BenchMachine,
   type BenchRecord,
   faultsOf,
+  type MeasuredCase,
   type MeasuredKernel,
   type MeasuredStep,
 } from "../bench/record.js";
 import { memoryText } from "../faceswap/stepPlan.js";
 import { count, duration, short, time } from "../report/numbers.js";
 import { large } from "./inspectText.js";
-import { kernelNotes, rooflineTable, roofRows, rowsText, spread } from "./kernelText.js";
+import { kernelNotes, MARKS, rooflineTable, roofRows, rowsText, spread } from "./kernelText.js";
 import { table } from "./table.js";
 
 /** Kernels of the presets that are printed; the page and the JSON have all. */
@@ -139,11 +140,35 @@ export function benchText(record: BenchRecord): string {
   return parts.join("\n\n");
 }
 
-function sweepText({ batch, kernels, leftOut }: NonNullable<BenchRecord["sweep"]>): string {
-  const main = kernels.filter(({ kernel }) => !kernel.startsWith("sum_"));
-  const text = rooflineTable(main, { head: ["op"], cells: (k) => [k.op] });
-  const without = leftOut.length ? `\nnot measured, for want of time or room: ${leftOut.length} cases` : "";
-  return `sweep: batch ${batch}, kernels 3×3\n${text}${without}`;
+/** A table for each op: a row for each count of channels, a column for each size. */
+function sweepText({ batch, cases, leftOut }: NonNullable<BenchRecord["sweep"]>): string {
+  const numbers = (of: (one: MeasuredCase) => number) => [...new Set(cases.map(of))].sort((a, b) => a - b);
+  const sizes = numbers(({ size }) => size);
+  const channels = numbers((one) => one.channels);
+  const tables = [...new Set(cases.map(({ op }) => op))].sort().map((op) => {
+    const own = cases.filter((one) => one.op === op);
+    const counted = own.some(({ flops, bytes }) => flops > bytes);
+    const rows = channels.map((n) => [
+      String(n),
+      ...sizes.map((size) =>
+        cell(
+          own.find((one) => one.channels === n && one.size === size),
+          counted,
+        ),
+      ),
+    ]);
+    const head = ["channels", ...sizes.map((size) => `${size} px`)];
+    return `${op}: ${counted ? "GFLOP/s" : "GB/s"}, and % of the roof\n${table([head, ...rows], [])}`;
+  });
+  const without = leftOut.length ? [`Not measured, for want of time or room: ${leftOut.length} cases (–).`] : [];
+  return [`sweep: batch ${batch}, kernels 3×3`, ...tables, ...without].join("\n\n");
+}
+
+function cell(one: MeasuredCase | undefined, counted: boolean): string {
+  if (!one) return "–        ";
+  const { flopRate, byteRate, share, above } = one;
+  const part = `${(100 * share).toFixed(0)}%${above ? MARKS[above] : ""}`;
+  return `${short((counted ? flopRate : byteRate) / 1e9)} ${part.padStart(4).padEnd(5)}`;
 }
 
 const faultText = (faults: readonly MeasuredKernel[]): string =>

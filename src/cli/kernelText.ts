@@ -31,7 +31,7 @@ const shapes = ({ inputs: [x], output, op }: MeasuredKernel): string =>
   op === "clock" ? "" : `${x ? `${shapeText(x)} → ` : ""}${shapeText(output)}`;
 
 /** Why a kernel is above its roof; see Standing. */
-const marks = { cache: "c", fault: "!" };
+export const MARKS = { cache: "c", fault: "!" };
 
 export const KERNEL_HEAD = ["µs each", "", "GFLOP/s", "GB/s", "FLOP/B", "% roof", "bound"];
 
@@ -42,7 +42,7 @@ const figures = (k: MeasuredKernel): string[] => [
   giga(k.flopRate),
   giga(k.byteRate),
   k.intensity ? rate(k.intensity) : "",
-  `${(100 * k.share).toFixed(k.share < 0.0995 ? 1 : 0)}${k.above ? marks[k.above] : " "}`,
+  `${(100 * k.share).toFixed(k.share < 0.0995 ? 1 : 0)}${k.above ? MARKS[k.above] : " "}`,
   k.bound,
 ];
 

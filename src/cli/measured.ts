@@ -1,9 +1,10 @@
 /** What `bench` and `profile` share: opening an adapter for measuring, a preset's step, kernels below the roof, the machine. */
 import { arch, cpus, loadavg, release, type } from "node:os";
-import { kernelsOf, profileStep, type Source, type StepProfile } from "../bench/profile.js";
-import type { BenchMachine, MeasuredKernel, MeasuredStep } from "../bench/record.js";
+import { kernelsOf, profileStep, type Source, type StepProfile, timeOf } from "../bench/profile.js";
+import type { BenchMachine, MeasuredCase, MeasuredKernel, MeasuredStep } from "../bench/record.js";
 import { type Roof, standingOf } from "../bench/roofline.js";
 import { timeSteps } from "../bench/step.js";
+import type { TimedCase } from "../bench/sweep.js";
 import type { Gpu } from "../engine/gpu.js";
 import { type Program, targetOf } from "../engine/program.js";
 import type { TrainingConfig } from "../faceswap/config.js";
@@ -13,53 +14,57 @@ import { compileTraining } from "../faceswap/training.js";
 import { openGpu } from "../platform/node.js";
 import { versions } from "../platform/versions.js";
 import { adapterOf } from "./machine.js";
+import type { Tuning } from "./tune.js";
 
 /** Opens the adapter with timestamps of a nanosecond: Dawn rounds them to 65,536 ns otherwise. */
 export const openToMeasure = (adapter?: string): Promise<Gpu> =>
   openGpu({ adapter, dawnOptions: ["disable-dawn-features=timestamp_quantization"] });
 
 /** Seconds of processor time that this process has used. */
-export function processorSeconds(): number {
+function processorSeconds(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e6;
 }
 
-export interface Compiled {
+interface Compiled {
   readonly program: Program;
   readonly plan: StepPlan;
   readonly compile: MeasuredStep["compile"];
 }
 
 /** A training step, compiled and run once. Losses look through networks without trained weights: the work is the same. */
-export async function compileStep(gpu: Gpu, config: TrainingConfig): Promise<Compiled> {
+async function compileStep(gpu: Gpu, config: TrainingConfig, tuning: Tuning): Promise<Compiled> {
   const laps = [performance.now()];
   const plan = planStep(modelOf(config), config, targetOf(gpu));
   laps.push(performance.now());
-  const program = await compileTraining(gpu, modelOf(config), config);
+  const program = await compileTraining(gpu, modelOf(config), config, "avatars", { tuner: tuning.tuner });
   laps.push(performance.now());
   await program.run();
   await program.settle();
   laps.push(performance.now());
+  tuning.report();
   const [ofPlan, ofProgram, firstStep] = laps.slice(1).map((at, i) => (at - laps[i]) / 1e3);
-  return { program, plan, compile: { plan: ofPlan, program: ofProgram, firstStep } };
+  const { seconds } = tuning;
+  return { program, plan, compile: { plan: ofPlan, tuning: seconds, program: ofProgram - seconds, firstStep } };
 }
 
-export interface StepReadings {
+interface StepReadings {
   readonly rounds: number;
   /** Seconds of a round of steps. */
   readonly seconds: number;
   /** Seconds that a pass takes beyond its dispatches. */
   readonly pass: number;
+  readonly tuning: Tuning;
 }
 
 /** Times a training step as a whole, and each of its dispatches. */
 export async function measureStep(
   gpu: Gpu,
   preset: { name: string; description: string; config: TrainingConfig },
-  { rounds, seconds, pass }: StepReadings,
+  { rounds, seconds, pass, tuning }: StepReadings,
 ): Promise<{ step: MeasuredStep; profile: StepProfile; source: Source }> {
   const { name, description, config } = preset;
-  const { program, plan, compile } = await compileStep(gpu, config);
+  const { program, plan, compile } = await compileStep(gpu, config, tuning);
   const times = await timeSteps(program, { rounds, seconds, cpu: processorSeconds });
   const profile = await profileStep(program, { rounds, pass });
   const source = { name, dispatches: profile.dispatches, choices: program.choices };
@@ -86,6 +91,14 @@ export async function measureStep(
 /** Kernels of several programs, each with how it stands below the roof. */
 export const measuredKernels = (sources: readonly Source[], roof: Roof): MeasuredKernel[] =>
   kernelsOf(sources).map((kernel) => ({ ...kernel, ...standingOf(kernel, kernel.seconds.median, roof) }));
+
+/** The sweep's cases, each with how it stands below the roof. */
+export const measuredCases = (timed: readonly TimedCase[], roof: Roof): MeasuredCase[] =>
+  timed.map(({ of: { op, channels, size, flops, bytes }, source }) => {
+    const kernels = measuredKernels([source], roof);
+    const seconds = kernels.reduce((sum, kernel) => sum + timeOf(kernel), 0);
+    return { op, channels, size, flops, bytes, seconds, ...standingOf({ flops, bytes }, seconds, roof), kernels };
+  });
 
 /** @param before the load when measuring began */
 export function machineNow(gpu: Gpu, before: number): BenchMachine {

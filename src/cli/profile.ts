@@ -13,11 +13,13 @@ import { addConfigOptions, type ConfigOptions, chosenConfig, PRESET_HELP } from 
 import { machineNow, measuredKernels, measureStep, openToMeasure } from "./measured.js";
 import { adapterOption, wholeNumber } from "./options.js";
 import { profileText } from "./profileText.js";
+import { type TuneWhen, Tuning, tuneOption } from "./tune.js";
 
 interface Options extends ConfigOptions {
   json: boolean;
   trace?: string;
   rounds: number;
+  tune: TuneWhen;
   adapter?: string;
 }
 
@@ -51,6 +53,7 @@ export function profileCommand(): Command {
     .option("--trace <file.json>", "write one step for Perfetto (ui.perfetto.dev) or chrome://tracing")
     .option("--json", "print JSON", false)
     .option("--rounds <n>", "steps that are timed", wholeNumber(1), 7)
+    .addOption(tuneOption())
     .addOption(adapterOption())
     .addHelpText(
       "after",
@@ -61,7 +64,7 @@ export function profileCommand(): Command {
     .action(profile);
 }
 
-async function profile({ json, trace, rounds, adapter, ...options }: Options): Promise<void> {
+async function profile({ json, trace, rounds, tune, adapter, ...options }: Options): Promise<void> {
   const { preset, config } = chosenConfig(options);
   if (trace) {
     if (!/\.json$/i.test(trace)) throw new UserError(`--trace ${trace}: it must end in .json: traces are JSON`);
@@ -78,7 +81,7 @@ async function profile({ json, trace, rounds, adapter, ...options }: Options): P
   const roof = roofOf(roofs);
   say(`measuring a training step of ${preset} …`);
   const { description } = PRESETS[preset];
-  const lengths = { rounds, seconds: 0.3, pass: roofs.pass.median };
+  const lengths = { rounds, seconds: 0.3, pass: roofs.pass.median, tuning: new Tuning(gpu, tune, say) };
   const measured = await measureStep(gpu, { name: preset, description, config }, lengths);
   const record: ProfileRecord = {
     what: "shibori profile",
