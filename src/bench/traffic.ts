@@ -22,12 +22,15 @@ export function accessesOf(kernel: Kernel): ReadonlyMap<string, Access> {
       .replace(/\/\/.*$/gm, "")
       .replace(/^struct \w+ \{[\s\S]*?\}/gm, "")
       .replace(/^@group.*$/gm, "");
+    const functions = text.split(/^(?=fn )/m);
     const bindings = reflect(kernel).bindings.filter(({ type }) => type !== "uniform");
     found = new Map(
-      bindings.map(({ name, type }) => [
-        name,
-        type === "storage" ? usesOf(text, name) : { reads: true, writes: false },
-      ]),
+      bindings.map(({ name, type }) => {
+        // A function may have a variable or a parameter of that name.
+        const own = new RegExp(`(?:\\b(?:let|var|const)\\s+${name}\\b|[(,]\\s*${name}\\s*:)`);
+        const seen = functions.filter((one) => !own.test(one)).join("\n");
+        return [name, type === "storage" ? usesOf(seen, name) : { reads: true, writes: false }];
+      }),
     );
     known.set(kernel.source, found);
   }
@@ -38,10 +41,12 @@ function usesOf(text: string, name: string): Access {
   let reads = false;
   let writes = false;
   for (const { index } of text.matchAll(new RegExp(`(?<![\\w.])${name}(?!\\w)`, "g"))) {
-    const stores = /subgroupMatrixStore[^(;]*\(\s*&\s*$/.test(text.slice(0, index));
+    const before = text.slice(0, index);
+    const stores = /(?:subgroupMatrixStore[^(;]*|atomicStore)\(\s*&\s*$/.test(before);
+    const updates = /atomic(?!Load|Store)\w+\(\s*&\s*$/.test(before);
     const [operator] = /^\s*(?:[-+*/%&|^]=|\+\+|--|=(?!=))?/.exec(afterPlace(text, index + name.length)) as string[];
     const assigns = operator.trim();
-    if (stores || assigns) writes = true;
+    if (stores || updates || assigns) writes = true;
     if (!stores && assigns !== "=") reads = true;
   }
   return { reads, writes };
