@@ -54,5 +54,5 @@ export function kernelTable(kernels: readonly InspectedKernel[]): string {
     ];
   });
   const note = "* not the default of this kind of adapter. A node may have attributes beside its shapes: see --json.";
-  return `${table([["op and shapes", "kernel", "nodes", "ms", "others, ms"], ...rows])}\n${note}`;
+  return `${table([["op and shapes", "kernel", "nodes", "ms", "others, ms"], ...rows], [0, 1, 4])}\n${note}`;
 }

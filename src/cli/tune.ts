@@ -25,7 +25,8 @@ export class Tuning {
     private readonly say: (line: string) => void = console.log,
   ) {
     this.#file = new TuneFile(tunedFor(gpu));
-    const onStart = (count: number) => say(`timing kernels for ${count} shapes on this adapter …`);
+    const onStart = (count: number) =>
+      say(`timing kernels for ${count} shape${count > 1 ? "s" : ""} on this adapter …`);
     if (when !== "off") this.tuner = new Tuner(this.#file, { force: when === "force", onStart });
   }
 
