@@ -95,7 +95,7 @@ describe("the tuner", () => {
     expect(await ran(node, tuner)).toBe(1);
     const [decision] = tuner.decisions;
     expect(decision).toMatchObject({ signature: signatureOf(node), choice: "fast", standard: "slow", measured: true });
-    expect(decision.ms.slow).toBeGreaterThan(4 * decision.ms.fast);
+    expect(decision.ms.slow).toBeGreaterThan(decision.ms.fast);
     expect(tuner.notes).toEqual([]);
     expect(tuner.seconds).toBeGreaterThan(0);
     expect(tuner.seconds).toBeLessThan(10);
