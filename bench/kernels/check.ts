@@ -1,7 +1,7 @@
 import type { Gpu } from "../../src/engine/gpu.js";
 import { lastBlocks, type Shape, unpack } from "../../src/engine/shape.js";
-import { type Bound, worstError } from "../../test/reference/bounds.js";
-import type { Tensor } from "../../test/reference/tensor.js";
+import { worstError } from "../../test/reference/bounds.js";
+import type { Reference } from "./ladder.js";
 import type { ProblemMemory, Ready } from "./problemMemory.js";
 
 /** As the ops' own tests: see expectWithin in test/gpu.ts. */
@@ -14,7 +14,7 @@ export interface Verdict {
 }
 
 /** Compares a result as it lies in memory with the reference: every element, and every padding lane. */
-export function judge(storage: Float32Array, shape: Shape, value: Tensor, bound: Bound): Verdict {
+export function judge(storage: Float32Array, shape: Shape, { value, bound }: Reference): Verdict {
   const last = shape.at(-1) ?? 1;
   const row = lastBlocks(shape) * 4;
   const margin = worstError(unpack(storage, shape), value, bound) / C;
@@ -35,7 +35,7 @@ export async function check(
   memory: ProblemMemory,
   ready: Ready,
   shape: Shape,
-  { value, bound }: { value: Tensor; bound: Bound },
+  reference: Reference,
 ): Promise<Verdict> {
   ready.spoil();
   const encoder = gpu.device.createCommandEncoder();
@@ -43,5 +43,5 @@ export async function check(
   ready.launches.encode(pass);
   pass.end();
   gpu.device.queue.submit([encoder.finish()]);
-  return judge(await memory.read(), shape, value, bound);
+  return judge(await memory.read(), shape, reference);
 }

@@ -1,10 +1,10 @@
+import { GpuError } from "../../src/engine/errors.js";
 import type { Gpu } from "../../src/engine/gpu.js";
 import { targetOf } from "../../src/engine/program.js";
-import { bytes } from "../../src/engine/shape.js";
+import { bytes, type Shape } from "../../src/engine/shape.js";
 import { check, type Verdict } from "./check.js";
-import { flopsOf, type Ladder, type Problem, type Rung, type Sizes } from "./ladder.js";
+import { flopsOf, type Ladder, type Reference, type Rung, type Sizes } from "./ladder.js";
 import { ProblemMemory, type Ready } from "./problemMemory.js";
-import type { Roof } from "./roof.js";
 import { type Reading, Timer } from "./timing.js";
 
 /** What became of a rung. A reading each round, in ms; none unless it is right. */
@@ -20,9 +20,8 @@ export interface Climb {
   readonly op: string;
   readonly shape: string;
   readonly sizes: Sizes;
-  /** FLOPs, or bytes of x, of one run; and the FLOPs, or bytes, of the roof's kernel and its readings in ms. */
+  /** FLOPs, or bytes of x, of one run: by the ladder's limit. */
   readonly work: number;
-  readonly roof: { readonly work: number; readonly readings: Reading[] };
   readonly results: Result[];
 }
 
@@ -31,51 +30,40 @@ export type Change = (rungs: Rung[]) => Rung[];
 const unchanged: Change = (rungs) => rungs;
 
 const SEED = 500;
-/** One reading takes about so long, so that submitting and waiting (.03 ms) do not count. */
-export const READING_MS = 25;
-/** A rung slower than this takes part in the first SLOW_ROUNDS rounds only. */
-const SLOW_MS = 700;
-const SLOW_ROUNDS = 3;
+/** One reading takes about so many ms, so that submitting and a clock's steps do not count. */
+const READING = 25;
+/** A rung slower than this takes part in the first rounds only. */
+const SLOW = { ms: 700, rounds: 3 };
 
-/** Checks every rung at the odd sizes. @returns the first fault, by the rung's name; rungs that are right have none */
+/** Checks every rung at the odd sizes. @returns the worst margin and the first fault, by the rung's name */
 export async function checkOdd(gpu: Gpu, ladder: Ladder, change = unchanged): Promise<Map<string, Verdict>> {
   const verdicts = new Map<string, Verdict>();
   for (const [i, sizes] of ladder.odd.entries()) {
-    const found = await checkAt(gpu, ladder.problem(sizes, SEED + i), change);
-    for (const [name, { margin, fault }] of found) {
-      const before = verdicts.get(name);
+    const problem = ladder.problem(sizes, SEED + i);
+    const memory = new ProblemMemory(gpu, problem.node, problem.inputs);
+    const reference = problem.reference();
+    for (const rung of change(problem.rungs(targetOf(gpu)))) {
+      if (rung.skip) continue;
+      const { ready, margin, fault } = await tried(gpu, memory, rung, problem.node.shape, reference);
+      ready?.destroy();
+      const before = verdicts.get(rung.name);
       const text = fault && `${fault}, at ${describe(sizes)}`;
-      verdicts.set(name, { margin: Math.max(margin, before?.margin ?? 0), fault: before?.fault ?? text });
+      verdicts.set(rung.name, { margin: Math.max(margin, before?.margin ?? 0), fault: before?.fault ?? text });
     }
+    memory.destroy();
   }
-  return verdicts;
-}
-
-async function checkAt(gpu: Gpu, problem: Problem, change: Change): Promise<Map<string, Verdict>> {
-  const memory = new ProblemMemory(gpu, problem.node, problem.inputs);
-  const reference = problem.reference();
-  const verdicts = new Map<string, Verdict>();
-  for (const { name, skip, dispatches } of change(problem.rungs(targetOf(gpu)))) {
-    if (skip) continue;
-    const ready = await memory.prepare(dispatches());
-    verdicts.set(name, await check(gpu, memory, ready, problem.node.shape, reference));
-    ready.destroy();
-  }
-  memory.destroy();
   return verdicts;
 }
 
 /**
  * Checks the rungs at a shape and times those that are right there and at the odd sizes: interleaved, a reading each in
- * every round, and one of the roof, so that whatever else the machine does meets all of them.
+ * every round, so that whatever else the machine does meets all of them.
  */
 export async function climb(
   gpu: Gpu,
   ladder: Ladder,
-  shape: string,
-  sizes: Sizes,
+  [shape, sizes]: readonly [string, Sizes],
   odd: ReadonlyMap<string, Verdict>,
-  roof: Roof,
   rounds: number,
   change = unchanged,
 ): Promise<Climb> {
@@ -83,50 +71,66 @@ export async function climb(
   const problem = ladder.problem(sizes, SEED);
   const memory = new ProblemMemory(gpu, problem.node, problem.inputs);
   const reference = problem.reference();
-  const results: Result[] = [];
   const timer = new Timer(gpu);
-  const roofReadings: Reading[] = [];
-  const running = [runner(roof.ready, roof.expected, rounds, roofReadings)];
-  for (const { name, skip, dispatches } of change(problem.rungs(target))) {
+  const results: Result[] = [];
+  const running: Running[] = [];
+  for (const rung of change(problem.rungs(target))) {
     const readings: Reading[] = [];
-    if (skip) {
-      results.push({ rung: name, skipped: skip, readings });
+    if (rung.skip) {
+      results.push({ rung: rung.name, skipped: rung.skip, readings });
       continue;
     }
-    const before = odd.get(name);
-    const ready = await memory.prepare(dispatches());
-    const verdict = before?.fault ? before : await check(gpu, memory, ready, problem.node.shape, reference);
-    results.push({ rung: name, wrong: verdict.fault, margin: verdict.margin, readings });
-    if (verdict.fault) {
-      ready.destroy();
-      continue;
-    }
+    const {
+      ready,
+      margin,
+      fault = odd.get(rung.name)?.fault,
+    } = await tried(gpu, memory, rung, problem.node.shape, reference);
+    results.push({ rung: rung.name, wrong: fault, margin, readings });
     // The check's run compiled the kernels; this one says how long a run takes.
-    running.push(runner(ready, (await timer.read(ready)).wall, rounds, readings));
+    if (ready && !fault) running.push({ ready, expected: (await timer.read(ready)).wall, readings });
+    else ready?.destroy();
   }
+  const long = running.filter(({ expected }) => expected > SLOW.ms);
   for (let round = 0; round < rounds; round++) {
     for (const each of running) {
-      if (round >= each.rounds) continue;
-      const reading = await timer.read(each.ready, each.repeats, each.expected);
+      if (round >= SLOW.rounds && long.includes(each)) continue;
+      const repeats = Math.max(1, Math.min(200, Math.round(READING / each.expected)));
+      const reading = await timer.read(each.ready, repeats, each.expected);
       each.readings.push(reading);
       each.expected = Math.min(each.expected, reading.wall); // never oversleep
     }
   }
-  for (const { ready } of running) if (ready !== roof.ready) ready.destroy();
-  memory.destroy();
+  for (const { ready } of running) ready.destroy();
   timer.destroy();
-  const work = ladder.roof === "fma" ? flopsOf(problem, target) : bytes(sizes.x);
-  return { op: ladder.op, shape, sizes, work, roof: { work: roof.work, readings: roofReadings }, results };
+  memory.destroy();
+  const work = ladder.limit === "arithmetic" ? flopsOf(problem, target) : bytes(sizes.x);
+  return { op: ladder.op, shape, sizes, work, results };
 }
 
-/** How a rung that takes `expected` ms is timed. */
-const runner = (ready: Ready, expected: number, rounds: number, readings: Reading[]) => ({
-  ready,
-  expected,
-  repeats: Math.max(1, Math.min(200, Math.round(READING_MS / expected))),
-  rounds: expected > SLOW_MS ? Math.min(rounds, SLOW_ROUNDS) : rounds,
-  readings,
-});
+/** A rung that is right, and ms that one run takes, roughly. */
+interface Running {
+  readonly ready: Ready;
+  expected: number;
+  readonly readings: Reading[];
+}
+
+/** Makes a rung ready and checks it. One that does not compile is as wrong as one that computes something else. */
+async function tried(
+  gpu: Gpu,
+  memory: ProblemMemory,
+  { dispatches }: Rung,
+  shape: Shape,
+  reference: Reference,
+): Promise<Verdict & { ready?: Ready }> {
+  try {
+    const ready = await memory.prepare(dispatches());
+    return { ready, ...(await check(gpu, memory, ready, shape, reference)) };
+  } catch (error) {
+    if (!(error instanceof GpuError)) throw error;
+    gpu.check(); // a lost device is no rung's fault
+    return { margin: Number.POSITIVE_INFINITY, fault: error.message.split("\n")[0] };
+  }
+}
 
 /** Sizes in words: "x 8×32×32×32, w 3×3×32×64, padding 1". */
 export const describe = (sizes: Sizes): string =>

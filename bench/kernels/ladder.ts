@@ -1,3 +1,4 @@
+import { styleOf, suited } from "../../src/engine/candidates.js";
 import { GpuError } from "../../src/engine/errors.js";
 import type { BoundTo, Dispatch, Node, Target } from "../../src/engine/graph.js";
 import { kernel } from "../../src/engine/lower.js";
@@ -26,13 +27,19 @@ export interface Rung {
   readonly dispatches: () => Dispatch[];
 }
 
+/** What must come out, in float64, by the op's oracle, and its bound for c = 2 (see bounds.ts). */
+export interface Reference {
+  readonly value: Tensor;
+  readonly bound: Bound;
+}
+
 /** A node to compute, with its inputs' values and what must come out. */
 export interface Problem {
   readonly node: Node;
   /** The values of the leaves that the node is computed from. */
   readonly inputs: ReadonlyMap<Node, Tensor>;
-  /** In float64, by the op's oracle: the result, and its bound for c = 2 (see bounds.ts). Not quick. */
-  readonly reference: () => { value: Tensor; bound: Bound };
+  /** Not quick: seconds for a GFLOP. */
+  readonly reference: () => Reference;
   /** The ladder, from the naive kernel up to the op's own. */
   readonly rungs: (target: Target) => Rung[];
 }
@@ -40,8 +47,8 @@ export interface Problem {
 /** The kernels of one op, from naive to best. */
 export interface Ladder {
   readonly op: string;
-  /** What limits it at best: arithmetic (GFLOP/s of the FMA roof), or memory (GB/s of the copy roof). */
-  readonly roof: "fma" | "copy";
+  /** What limits it at best, and what its rates count: FLOPs, or bytes of x. */
+  readonly limit: "arithmetic" | "memory";
   /** The fields of `Sizes` that it must and may have. */
   readonly needs: readonly (keyof Sizes)[];
   readonly takes: readonly (keyof Sizes)[];
@@ -88,11 +95,17 @@ export function dispatchOf(k: Kernel, { bind, uniform }: Offer, groups: Dispatch
   };
 }
 
-/** The top of a ladder: the op's own kernels, all that this adapter can run, the best guess last. */
+/**
+ * The top of a ladder: the op's own kernels, the best guess for this adapter last. Of a style that is meant for other
+ * adapters only the first variant comes along, to show why.
+ */
 export function winners(node: Node, target: Target, name: string): Rung[] {
-  const candidates = node.op.candidates?.(node, target);
-  if (candidates) return candidates.map(({ name, dispatches }): Rung => ({ name, dispatches })).reverse();
-  return [{ name, dispatches: () => node.op.lower?.(node, target) ?? [] }];
+  const all = node.op.candidates?.(node, target);
+  if (!all) return [{ name, dispatches: () => node.op.lower?.(node, target) ?? [] }];
+  const meant = suited(all, target);
+  const firsts = all.filter((one, i) => all.findIndex((other) => styleOf(other) === styleOf(one)) === i);
+  const chosen = all.filter((one) => meant.includes(one) || firsts.includes(one));
+  return chosen.map(({ name, dispatches }): Rung => ({ name, dispatches })).reverse();
 }
 
 /** Floating-point operations of a problem, as its op counts them. */

@@ -1,17 +1,17 @@
 // The ladder of kernels: checks and times every rung. `npm run bench:kernels -- --help`; how to read it: README.md here.
 import { writeFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { measureRoofs } from "../../src/bench/roofs.js";
 import { adapterOf } from "../../src/cli/machine.js";
 import { GpuError, UserError } from "../../src/engine/errors.js";
-import { bytes } from "../../src/engine/shape.js";
 import { adapterLine, openGpu } from "../../src/platform/node.js";
 import { versions } from "../../src/platform/versions.js";
-import { type Climb, checkOdd, climb, READING_MS } from "./climb.js";
+import { type Climb, checkOdd, climb } from "./climb.js";
+import { type Figures, figuresOf } from "./figures.js";
 import type { Ladder, Sizes } from "./ladder.js";
 import { LADDERS } from "./ladders.js";
-import { copyRoof, fmaRoof } from "./roof.js";
 import { sizesFor } from "./sizes.js";
-import { type Figures, figuresOf, table } from "./table.js";
+import { climbText, summaryText } from "./text.js";
 
 interface Options {
   op?: string[];
@@ -47,7 +47,8 @@ function plan({ op, shape }: Options): [Ladder, [string, Sizes][]][] {
     const known = [...new Set(chosen.flatMap(({ shapes }) => Object.keys(shapes)))];
     throw new UserError(`--shape: there is no "${shape}"; there are ${known.join(", ")}, or give sizes (see --help)`);
   }
-  for (const [ladder, sizes] of work) for (const [, each] of sizes) ladder.problem(each, 0); // refuses what does not fit
+  // The op refuses what is no problem of it.
+  for (const [ladder, sizes] of work) for (const [, each] of sizes) ladder.problem(each, 0);
   return work;
 }
 
@@ -57,29 +58,40 @@ async function main(): Promise<number> {
   const work = plan(options);
   const gpu = await openGpu({ adapter: options.adapter });
   console.log(adapterLine(gpu));
-  const fma = await fmaRoof(gpu, READING_MS);
-  console.log(`roof of arithmetic: FMAs of ${fma.chains} chains of vec4s an invocation, measured beside the rungs`);
+  const roofs = await measureRoofs(gpu);
+  const { peak, cache } = roofs;
+  console.log(
+    `roofs: ${(peak.rate.most / 1e9).toFixed(1)} GFLOP/s of multiply-adds (${peak.name}), ` +
+      `${(cache.rate.most / 1e9).toFixed(1)} GB/s of copying (${cache.name})`,
+  );
+  const by = gpu.kind === "hardware" ? "wall" : "cpu";
+  if (by === "cpu") console.log("cpu-s: seconds of CPU in the driver's threads; × before and × first compare them");
   const date = new Date().toISOString();
   const climbs: (Climb & { figures: (Figures | null)[] })[] = [];
-  for (const [ladder, sizes] of work) {
-    if (sizes.length === 0) continue;
+  for (const [ladder, shapes] of work) {
+    if (shapes.length === 0) continue;
     const odd = await checkOdd(gpu, ladder);
-    const margin = Math.max(...[...odd.values()].map((verdict) => verdict.margin));
+    const right = [...odd.values()].filter(({ fault }) => !fault);
+    const margin = Math.max(0, ...right.map((verdict) => verdict.margin)).toPrecision(2);
     console.log(
-      `\n${ladder.op}: ${odd.size} rungs at ${ladder.odd.length} odd sizes, worst margin ${margin.toPrecision(2)} of 1`,
+      `\n${ladder.op}: ${right.length} of ${odd.size} kernels are right at ${ladder.odd.length} odd sizes, ` +
+        `the worst error at ${margin} of its bound`,
     );
-    for (const [shape, each] of sizes) {
-      const roof = ladder.roof === "fma" ? fma : await copyRoof(gpu, bytes(each.x));
-      const own = await climb(gpu, ladder, shape, each, odd, roof, options.rounds);
-      if (roof !== fma) roof.destroy();
-      console.log(`\n${table(ladder, own, gpu.kind !== "hardware").join("\n")}`);
-      const figures = figuresOf(own);
-      climbs.push({ ...own, figures: own.results.map((result) => figures.get(result) ?? null) });
+    const roof = (ladder.limit === "arithmetic" ? peak : cache).rate.most / 1e9;
+    const own: typeof climbs = [];
+    for (const each of shapes) {
+      const found = await climb(gpu, ladder, each, odd, options.rounds);
+      const figuresBy = figuresOf(found, roof, by);
+      const figures = found.results.map((result) => figuresBy.get(result) ?? null);
+      own.push({ ...found, figures });
+      console.log(`\n${climbText(ladder, found, figures, by)}`);
     }
+    if (shapes.length > 1) console.log(`\n${summaryText(ladder, own, by)}`);
+    climbs.push(...own);
   }
   if (options.json) {
     const machine = { adapter: adapterOf(gpu), versions: versions() };
-    const text = JSON.stringify({ date, command: process.argv.slice(2), ...machine, climbs }, null, 2);
+    const text = JSON.stringify({ date, command: process.argv.slice(2), ...machine, roofs, climbs }, null, 2);
     try {
       writeFileSync(options.json, `${text}\n`);
     } catch (error) {

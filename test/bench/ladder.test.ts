@@ -4,12 +4,11 @@ import { describe, expect, it } from "vitest";
 import { judge } from "../../bench/kernels/check.js";
 import { type Change, checkOdd, climb } from "../../bench/kernels/climb.js";
 import { conv2dLadder } from "../../bench/kernels/conv2d/ladder.js";
+import { figuresOf, ratio } from "../../bench/kernels/figures.js";
 import type { Ladder, Rung } from "../../bench/kernels/ladder.js";
 import { LADDERS } from "../../bench/kernels/ladders.js";
-import { copyRoof } from "../../bench/kernels/roof.js";
 import { sizesFor } from "../../bench/kernels/sizes.js";
-import { median, quantile, ratio, spread } from "../../bench/kernels/statistics.js";
-import { figuresOf, table } from "../../bench/kernels/table.js";
+import { climbText, summaryText } from "../../bench/kernels/text.js";
 import { targetOf } from "../../src/engine/program.js";
 import { UserError } from "../../src/index.js";
 import { gpu } from "../gpu.js";
@@ -75,22 +74,21 @@ describe("a planted fault", () => {
   });
 
   it("keeps a rung from being timed, and shows", async () => {
-    const roof = await copyRoof(gpu, 2 ** 16);
     const name = "2 vec4_out";
     // Wrong only where a row is long enough, so at the shape and at no odd size.
     const fault: Change = (rungs) => [rungs[2], ...planted(name, "c < p.ci;", "c < min(p.ci, 40u);")(rungs)];
     const odd = await checkOdd(gpu, conv2dLadder, fault);
     expect(odd.get(name)?.fault).toBeUndefined();
     const sizes = { x: [1, 4, 5, 41], w: [3, 3, 41, 5], padding: 1 };
-    const own = await climb(gpu, conv2dLadder, "given", sizes, odd, roof, 2, fault);
-    roof.destroy();
+    const own = await climb(gpu, conv2dLadder, ["given", sizes], odd, 2, fault);
     expect(own.results.map(({ rung, wrong, readings }) => [rung, Boolean(wrong), readings.length])).toEqual([
       ["3 vec4_in", false, 2],
       [name, true, 0],
     ]);
-    const lines = table(conv2dLadder, own, true);
-    expect(lines.find((line) => line.includes(name))).toMatch(/WRONG, not timed: the worst error is/);
-    expect([...figuresOf(own).keys()].map(({ rung }) => rung)).toEqual(["3 vec4_in"]);
+    const figures = figuresOf(own, 1, "cpu");
+    expect([...figures.keys()].map(({ rung }) => rung)).toEqual(["3 vec4_in"]);
+    const text = climbText(conv2dLadder, own, [figures.get(own.results[0]) ?? null, null], "cpu");
+    expect(text).toMatch(/^ {2}2 vec4_out: WRONG, not timed: the worst error is .* times what rounding explains$/m);
     expect(own.work).toBe(2 * 4 * 5 * 9 * 41 * 5);
   });
 });
@@ -98,7 +96,7 @@ describe("a planted fault", () => {
 describe("judge", () => {
   const value = tensor([1, 3], [1, 2, 3]);
   const bound = { magnitude: value, count: tensor([1, 3], [4, 4, 4]) };
-  const verdict = (...storage: number[]) => judge(Float32Array.from(storage), value.shape, value, bound);
+  const verdict = (...storage: number[]) => judge(Float32Array.from(storage), value.shape, { value, bound });
   it("accepts what rounding explains, and nothing else", () => {
     expect(verdict(1, 2, 3, 0)).toEqual({ margin: 0 });
     expect(verdict(1 + 2 ** -22, 2, 3, 0)).toEqual({ margin: 0.5 });
@@ -109,32 +107,51 @@ describe("judge", () => {
   });
 });
 
+it("is told of a kernel that does not compile, as of a wrong one", async () => {
+  const verdicts = await checkOdd(gpu, conv2dLadder, planted("1 naive", "var sum = 0.0;", "var sum = zero;"));
+  expect(verdicts.get("1 naive")?.fault).toMatch(/^kernel conv2d\/1_naive, line \d+: unresolved value 'zero'/);
+});
+
 describe("the figures", () => {
-  it("are medians and quartiles, and ratios within a round", () => {
-    expect(quantile([4, 1, 3, 2], 0.5)).toBe(2.5);
-    expect(median([3, 1, 2])).toBe(2);
-    expect(spread([1, 2, 3, 4, 5])).toBe(2 / 3);
+  const readings = (...times: number[]) => times.map((wall) => ({ wall, cpu: 2 * wall }));
+  const results = [
+    { rung: "1 a", readings: readings(4, 4, 4) },
+    { rung: "2 b", skipped: "no subgroups", readings: [] },
+    { rung: "3 c", readings: readings(2, 2, 1) },
+  ];
+  const own = { op: "conv2d", shape: "given", sizes: { x: [1] }, work: 4e6, results };
+  const figures = figuresOf(own, 8, "wall");
+
+  it("compare readings of one round", () => {
     // Another load slows both in the second round: the ratio stays.
-    expect(ratio([10, 100, 10], [5, 50, 5, 7])).toBe(2);
+    expect(ratio(readings(10, 100, 10), readings(5, 50, 5, 7), "wall")).toBe(2);
   });
 
   it("come from work and times", () => {
-    const readings = (...times: number[]) => times.map((wall) => ({ wall, cpu: 2 * wall }));
-    const results = [
-      { rung: "1 a", readings: readings(4, 4, 4) },
-      { rung: "2 b", skipped: "no subgroups", readings: [] },
-      { rung: "3 c", readings: readings(2, 2, 1) },
-    ];
-    const roof = { work: 8e6, readings: readings(1, 1, 1) };
-    const own = { op: "conv2d", shape: "given", sizes: { x: [1] }, work: 4e6, roof, results };
-    const [a, c] = [...figuresOf(own).values()];
+    const [a, c] = [...figures.values()];
     expect(a).toEqual({ ms: 4, best: 4, spread: 0, rate: 1, cpuRate: 0.5, ofRoof: 0.125 });
-    expect(c).toEqual({ ms: 2, best: 1, spread: 0.25, rate: 2, cpuRate: 1, ofRoof: 0.25, before: 2, first: 2 });
-    const lines = table(conv2dLadder, own, true);
-    expect(lines).toHaveLength(5);
-    expect(lines[3]).toMatch(/^ {2}2 b +skipped: no subgroups$/);
-    expect(lines[4]).toMatch(/fastest$/);
+    expect(c).toEqual({ ms: 2, best: 1, spread: 0.125, rate: 2, cpuRate: 1, ofRoof: 0.5, before: 2, first: 2 });
+  });
+
+  it("are shown in lines of at most 120 columns", () => {
+    const lines = climbText(
+      conv2dLadder,
+      own,
+      [results[0], results[1], results[2]].map((r) => figures.get(r) ?? null),
+      "cpu",
+    ).split("\n");
+    expect(lines[0]).toBe("conv2d, given: x 1 (4.0 MFLOP)");
+    expect(lines[1]).toMatch(/^ +rung +ms +spread +best +GFLOP\/s +% of roof +GFLOP\/cpu-s +× before +× first$/);
+    expect(lines[3]).toMatch(/^ +3 c +2\.000 +±13 % +1\.000 +2\.00 +50\.0 +1\.00 +2\.00 +2\.00 +← best$/);
+    expect(lines[4]).toBe("  2 b: skipped, no subgroups");
     for (const line of lines) expect(line.length).toBeLessThanOrEqual(120);
+    const climbs = [{ ...own, figures: results.map((r) => figures.get(r) ?? null) }];
+    expect(summaryText(conv2dLadder, climbs, "wall").split("\n")).toEqual([
+      "conv2d, GFLOP/s  given",
+      "1 a               1.00",
+      "2 b",
+      "3 c               2.00",
+    ]);
   });
 });
 

@@ -35,7 +35,7 @@ export const ODD: Sizes[] = [
 
 export const conv2dLadder: Ladder = {
   op: "conv2d",
-  roof: "fma",
+  limit: "arithmetic",
   needs: ["x", "w"],
   takes: ["stride", "padding"],
   shapes: SHAPES,

@@ -18,7 +18,7 @@ import workgroupTile from "./5_workgroup_tile.wgsl";
 
 export const conv2dWeightGradLadder: Ladder = {
   op: "conv2dWeightGrad",
-  roof: "fma",
+  limit: "arithmetic",
   needs: ["x", "w"],
   takes: ["stride", "padding"],
   shapes: SHAPES,

@@ -15,7 +15,7 @@ import workgroupTile from "./5_workgroup_tile.wgsl";
 /** Serves the layer and conv2d's input gradient, which is the same sum. Weights are [kh, kw, Co, Ci]. */
 export const convTranspose2dLadder: Ladder = {
   op: "convTranspose2d",
-  roof: "fma",
+  limit: "arithmetic",
   needs: ["x", "w"],
   takes: ["stride", "padding", "outputPadding"],
   shapes: {

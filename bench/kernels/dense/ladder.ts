@@ -16,7 +16,7 @@ import workgroupTile from "./5_workgroup_tile.wgsl";
 /** Its winners are conv2d's: a dense layer is a 1×1 convolution of 1×1 images (dense.ts). */
 export const denseLadder: Ladder = {
   op: "dense",
-  roof: "fma",
+  limit: "arithmetic",
   needs: ["x", "w"],
   takes: [],
   shapes: {
