@@ -93,7 +93,8 @@ export class Stopwatch {
     const submits = [{ begin, end: performance.now() }];
     // Until all is done: while a promise of the queue is pending, Dawn's node binding polls and takes a core from a CPU
     // adapter (see pace.ts). On two cores that doubled every other reading.
-    await sleep(1.3 * expectedOf(all) + 1);
+    const expected = all.reduce((total, each) => total + each.repeats * each.expected, 0);
+    await new Promise((resolve) => setTimeout(resolve, 1.3 * expected + 1));
     const stamps = new BigUint64Array(await this.gpu.read(buffer, 0, 16 * all.length));
     // From the first one on: a number does not hold 64 bits.
     const ms = (i: number) => Number(stamps[i] - stamps[0]) / 1e6;
@@ -112,7 +113,7 @@ export class Stopwatch {
       const begin = performance.now();
       device.queue.submit([commands]);
       submits.push({ begin, end: performance.now() });
-      await sleep(0.8 * expectedOf([timed]));
+      // No sleep: it would be part of the reading, and nobody knows yet how long a kernel takes.
       await device.queue.onSubmittedWorkDone();
       passes.push({ begin, end: performance.now() });
     }
@@ -137,10 +138,3 @@ function encode(
   pass.end();
   return { begin, end: performance.now() };
 }
-
-const expectedOf = (all: readonly Timed[]): number =>
-  all.reduce((total, { repeats, expected }) => total + repeats * expected, 0);
-
-const sleep = async (ms: number): Promise<void> => {
-  if (ms > 1) await new Promise((resolve) => setTimeout(resolve, ms));
-};
