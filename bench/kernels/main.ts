@@ -52,10 +52,21 @@ function plan({ op, shape }: Options): [Ladder, [string, Sizes][]][] {
   return work;
 }
 
+/** @throws UserError */
+function write(file: string | undefined, text: string): void {
+  if (file === undefined) return;
+  try {
+    writeFileSync(file, text && `${text}\n`);
+  } catch (error) {
+    throw new UserError(`--json: ${(error as Error).message}`);
+  }
+}
+
 /** @returns the exit code: 1 if a rung is wrong */
 async function main(): Promise<number> {
   const options = command.parse().opts<Options>();
   const work = plan(options);
+  write(options.json, ""); // before the minutes of measuring
   const gpu = await openGpu({ adapter: options.adapter });
   console.log(adapterLine(gpu));
   const roofs = await measureRoofs(gpu);
@@ -89,15 +100,8 @@ async function main(): Promise<number> {
     if (shapes.length > 1) console.log(`\n${summaryText(ladder, own, by)}`);
     climbs.push(...own);
   }
-  if (options.json) {
-    const machine = { adapter: adapterOf(gpu), versions: versions() };
-    const text = JSON.stringify({ date, command: process.argv.slice(2), ...machine, roofs, climbs }, null, 2);
-    try {
-      writeFileSync(options.json, `${text}\n`);
-    } catch (error) {
-      throw new UserError(`--json: cannot write ${options.json}: ${(error as Error).message}`);
-    }
-  }
+  const machine = { adapter: adapterOf(gpu), versions: versions() };
+  write(options.json, JSON.stringify({ date, command: process.argv.slice(2), ...machine, roofs, climbs }, null, 2));
   const wrong = climbs.flatMap(({ results }) => results).filter((result) => result.wrong);
   if (wrong.length) console.error(`bench:kernels: ${wrong.length} wrong, see above`);
   return wrong.length ? 1 : 0;

@@ -1,5 +1,9 @@
 import { UserError } from "../../src/engine/errors.js";
+import { elements } from "../../src/engine/shape.js";
 import type { Ladder, Sizes } from "./ladder.js";
+
+/** Every number is computed in float64 too, which takes 8 bytes and a while. */
+const MOST = 2 ** 25;
 
 /**
  * What `--shape` asks of a ladder: all of its shapes, the one of that name, or sizes as
@@ -32,6 +36,13 @@ export function sizesFor(ladder: Ladder, text: string | undefined): [string, Siz
   const axes = [ladder.shapes.odd.x.length, ladder.shapes.odd.w?.length];
   if (ladder.op !== "sum" && (given.x.length !== axes[0] || given.w?.length !== axes[1])) {
     throw new UserError(`--shape: ${ladder.op}'s x has ${axes[0]} axes and its w ${axes[1]}, as in ${example(ladder)}`);
+  }
+  for (const [name, list] of [
+    ["x", given.x],
+    ["w", given.w ?? []],
+  ] as const) {
+    if (elements(list) > MOST)
+      throw new UserError(`--shape: ${name} holds ${elements(list)} numbers, more than ${MOST}`);
   }
   return [["given", given]];
 }

@@ -173,6 +173,7 @@ describe("--shape", () => {
     ["x=1x4x4x3 w=3x3x3x5 stride=1x2", conv, /^--shape: "stride=1x2" must be one number$/],
     ["x=4x3 w=3x", dense, /^--shape: "w=3x" must hold whole numbers/],
     ["x=4x3x2 w=2x5", dense, /^--shape: dense's x has 2 axes and its w 2, as in "x=37x1001 w=1001x203"$/],
+    ["x=9999x9999 w=9999x3", dense, /^--shape: x holds 99980001 numbers, more than 33554432$/],
     ["rounds=", conv, /^--shape: "rounds=" is not of the form/],
   ])("refuses %s", (text, ladder, message) => {
     expect(() => sizesFor(ladder, text)).toThrow(UserError);
