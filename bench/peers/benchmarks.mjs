@@ -56,17 +56,21 @@ const step = {
 };
 
 /**
- * Losses of the first steps, the gradient of the first (Adam's first moment is then 1 − β₁ times it), and the weights
+ * Losses of the first steps, each tensor's gradient in the first (Adam's first moment is then 1 − β₁ times it), and the weights
  * after the last. Where a gradient is within its error of zero, the sign of Adam's first updates is left to rounding:
  * for gradients that agree to ε these are about a fraction ε of the weights, which then move the other way.
  */
 export function compareSteps(theirs, ours, limit = tolerance()) {
   const loss = relativeLosses(theirs.losses, ours.losses);
-  const gradients = relativeDistance(theirs.moments, ours.moments);
+  const gradients = Math.max(
+    ...[...ours.moments].map(([name, m]) => relativeDistance(only(theirs.moments, name), new Map([[name, m]]))),
+  );
   const change = relativeDistance(changes(theirs.weights), changes(ours.weights));
   const worst = finite(Math.max(loss / limit, gradients / limit, change / (2 * Math.sqrt(limit))));
   return { worst, deviation: { loss, gradients, change } };
 }
+
+const only = (tensors, name) => new Map([...tensors].filter(([each]) => each === name));
 
 const relativeLosses = (losses, wanted) =>
   Math.max(...wanted.map((value, step) => Math.abs(losses[step] - value) / value));

@@ -19,7 +19,19 @@ import { uniform } from "./random.mjs";
 /** @type {Geometry} */
 const CONV = { layer: "conv", n: 8, h: 32, w: 32, a: 32, oh: 32, ow: 32, b: 64, k: 3, stride: 1, padding: 1 };
 /** @type {Geometry} */
-const TRANSPOSED = { layer: "transposed", n: 8, h: 32, w: 32, a: 32, oh: 16, ow: 16, b: 64, k: 4, stride: 2, padding: 1 };
+const TRANSPOSED = {
+  layer: "transposed",
+  n: 8,
+  h: 32,
+  w: 32,
+  a: 32,
+  oh: 16,
+  ow: 16,
+  b: 64,
+  k: 4,
+  stride: 2,
+  padding: 1,
+};
 
 const named = (name, what, geometry, forward, input) => [
   { id: `${name} forward`, what, role: "forward", map: forward, geometry },

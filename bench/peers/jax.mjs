@@ -1,5 +1,15 @@
 // jax-js: NCHW, weights [out, in, k, k]. Using an array consumes it, unless its `.ref` is used.
-import { ADAM, ALPHA, BATCH, CHANNELS, CHECKED_STEPS, firstParameters, LAYERS, pictures, SIZE } from "./autoencoder.mjs";
+import {
+  ADAM,
+  ALPHA,
+  BATCH,
+  CHANNELS,
+  CHECKED_STEPS,
+  firstParameters,
+  LAYERS,
+  pictures,
+  SIZE,
+} from "./autoencoder.mjs";
 import { shapesOf } from "./convolutions.mjs";
 import { channelsFirst, channelsLast, nativeWeights, permute, reversedWeights } from "./layouts.mjs";
 
@@ -120,7 +130,12 @@ function step(jax) {
     const weights = Object.fromEntries(names.map((name) => [name, state.slots[name].w.ref]));
     const [loss, gradients] = differentiated(weights, x);
     const t = state.t.add(1);
-    const corrections = [ADAM.beta1, ADAM.beta2].map((beta) => np.exp(t.ref.mul(Math.log(beta))).mul(-1).add(1));
+    const corrections = [ADAM.beta1, ADAM.beta2].map((beta) =>
+      np
+        .exp(t.ref.mul(Math.log(beta)))
+        .mul(-1)
+        .add(1),
+    );
     const slots = {};
     for (const name of names) {
       const own = corrections.map((c) => c.ref);
@@ -146,13 +161,15 @@ function step(jax) {
     return values;
   }
 
-  const release = shared(() => x.dispose());
-  // Without a wait every step is queued at once, which its issue 151 found slower on some GPUs: all are tried.
-  return ["jitted", "jitted, a wait a step", "not jitted"].map((variant) => {
-    const f = variant === "not jitted" ? advance : jax.jit(advance);
+  const jitted = jax.jit(advance);
+  const release = shared(() => {
+    x.dispose();
+    jitted.dispose();
+  });
+  function work(variant, f, waits) {
     let state = start();
     let loss;
-    const run = () => {
+    const queue = () => {
       loss?.dispose();
       [state, loss] = f(state, x.ref);
     };
@@ -161,26 +178,26 @@ function step(jax) {
       const losses = [];
       let moments;
       for (let i = 0; i < CHECKED_STEPS; i++) {
-        run();
+        queue();
         losses.push((await loss.ref.data())[0]);
         moments ??= await read(state, "m");
       }
       return { losses, moments, weights: await read(state, "w") };
     }
-    const waits = async () => {
-      run();
+    async function queueAndWait() {
+      queue();
       await settle();
-    };
-    return {
-      variant,
-      run: variant === "jitted, a wait a step" ? waits : run,
-      settle,
-      result,
-      dispose: release(() => {
-        loss?.dispose();
-        jax.tree.dispose(state);
-        if (variant !== "not jitted") f.dispose();
-      }),
-    };
-  });
+    }
+    const dispose = release(() => {
+      loss?.dispose();
+      jax.tree.dispose(state);
+    });
+    return { variant, run: waits ? queueAndWait : queue, settle, result, dispose };
+  }
+  // Without a wait all steps are queued at once, which jax-js's issue 151 found slower on some GPUs.
+  return [
+    work("jitted", jitted, false),
+    work("jitted, a wait a step", jitted, true),
+    work("not jitted", advance, false),
+  ];
 }

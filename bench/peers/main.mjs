@@ -10,7 +10,7 @@ try {
   await main();
 } catch (error) {
   console.error(error.name === "UserError" ? error.message : error);
-  process.exitCode = error.name === "UserError" ? 2 : 1;
+  process.exit(error.name === "UserError" ? 2 : 1);
 }
 
 async function main() {
@@ -75,11 +75,14 @@ async function measure(benchmark, libraries, gpu, rounds) {
       ours = result;
       return checkOurs(result);
     };
+    progress(`${library.name}: compiling and comparing …`);
     const contestant = await qualify(library.name, () => make(library), check);
     if (library === libraries[0] && contestant.wrong) throw new Error(`${benchmark.id}: ours is ${contestant.wrong}`);
     contestants.push(contestant);
   }
+  progress("timing …");
   const times = await timeInTurns(contestants, { rounds, limitMs: LIMIT_MS });
+  progress("");
   gpu.check();
   const rows = contestants.map((contestant, i) => {
     const { error } = libraries[i];
@@ -88,6 +91,11 @@ async function measure(benchmark, libraries, gpu, rounds) {
   });
   for (const { work } of contestants) work?.dispose();
   return rows;
+}
+
+/** One line that the next replaces, for who sits at a terminal. */
+function progress(text) {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text && `  ${text}`}`);
 }
 
 function save({ json, rounds }, gpu, libraries, benchmarks) {

@@ -11,7 +11,17 @@ import {
   Parameters,
   sum,
 } from "../../dist/index.js";
-import { ADAM, ALPHA, BATCH, CHANNELS, CHECKED_STEPS, firstParameters, LAYERS, pictures, SIZE } from "./autoencoder.mjs";
+import {
+  ADAM,
+  ALPHA,
+  BATCH,
+  CHANNELS,
+  CHECKED_STEPS,
+  firstParameters,
+  LAYERS,
+  pictures,
+  SIZE,
+} from "./autoencoder.mjs";
 import { flopsOf, shapesOf } from "./convolutions.mjs";
 
 /** @param {import("../../dist/index.js").Gpu} gpu */

@@ -34,7 +34,12 @@ export function table(rows, { cpu }) {
 /** "ours is N× the faster peer", by the ratios of each round. */
 function verdict([, ...peers], cpu) {
   if (!peers.length) return "no peer to compare with";
-  const faster = peers.reduce((a, b) => (a.ratio < b.ratio ? a : b));
-  const inCpu = cpu ? `, in CPU time ${Math.min(...peers.map((p) => p.cpuRatio)).toFixed(2)}×` : "";
-  return `ours is ${faster.ratio.toFixed(2)}× the faster peer (${faster.library})${inCpu}`;
+  const least = (ratio) => {
+    const peer = peers.reduce((a, b) => (a[ratio] < b[ratio] ? a : b));
+    return [peer[ratio].toFixed(2), peer.library];
+  };
+  const [wall, library] = least("ratio");
+  const [time, frugal] = cpu ? least("cpuRatio") : [];
+  const inCpu = cpu ? `; in CPU time ${time}×${frugal === library ? "" : ` (${frugal})`}` : "";
+  return `ours is ${wall}× the faster peer (${library})${inCpu}`;
 }

@@ -1,5 +1,15 @@
 // TensorFlow.js: NHWC and [k, k, in, out] as ours. Its gradients are registered by importing the whole package.
-import { ADAM, ALPHA, BATCH, CHANNELS, CHECKED_STEPS, firstParameters, LAYERS, pictures, SIZE } from "./autoencoder.mjs";
+import {
+  ADAM,
+  ALPHA,
+  BATCH,
+  CHANNELS,
+  CHECKED_STEPS,
+  firstParameters,
+  LAYERS,
+  pictures,
+  SIZE,
+} from "./autoencoder.mjs";
 import { shapesOf } from "./convolutions.mjs";
 
 /** To be called once `navigator.gpu` is there. */
@@ -55,7 +65,10 @@ function convolution(tf, { map, geometry }, data) {
 
 function step(tf) {
   const variables = new Map(
-    [...firstParameters()].map(([name, { shape, values }]) => [name, tf.variable(tf.tensor(values, shape), true, name)]),
+    [...firstParameters()].map(([name, { shape, values }]) => [
+      name,
+      tf.variable(tf.tensor(values, shape), true, name),
+    ]),
   );
   const x = tf.tensor4d(pictures(), [BATCH, SIZE, SIZE, CHANNELS]);
   const optimizer = tf.train.adam(ADAM.rate, ADAM.beta1, ADAM.beta2, ADAM.epsilon);
