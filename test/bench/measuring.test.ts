@@ -114,7 +114,14 @@ describe("the profile of a step", () => {
     const times = kernels.map(timeOf);
     expect([...times].sort((x, y) => y - x)).toEqual(times);
     const conv = kernels.find(({ op }) => op === "conv2d");
-    expect(conv).toMatchObject({ inputs: [[2, 9, 9, 5], [3, 3, 5, 6]], output: [2, 9, 9, 6], choice: expect.any(String) }); // biome-ignore format: shapes
+    expect(conv).toMatchObject({
+      inputs: [
+        [2, 9, 9, 5],
+        [3, 3, 5, 6],
+      ],
+      output: [2, 9, 9, 6],
+      choice: expect.any(String),
+    });
     expect(conv?.flops).toBe(2 * 2 * 81 * 9 * 5 * 6);
     program.destroy();
   });

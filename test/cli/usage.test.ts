@@ -59,7 +59,7 @@ beforeAll(async () => {
 afterAll(() => shell.remove());
 
 describe("--help", () => {
-  it.each(["", "train", "inspect", "swap", "compare", "export", "avatars", "doctor"])(
+  it.each(["", "train", "inspect", "swap", "compare", "export", "avatars", "bench", "profile", "doctor"])(
     "%s shows examples that name the command",
     async (command) => {
       const help = await shell.do(`${command} --help`);

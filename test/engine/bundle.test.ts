@@ -47,8 +47,8 @@ const FORBIDDEN =
   /(?<![.\w"'])(?:(?:window|document|process|Buffer|localStorage)\s*[.[]|(?:require|setImmediate)\s*\(|__dirname)/;
 const withoutComments = (source: string) => source.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
 
-describe("the source of the engine, of nn and of faceswap", () => {
-  const files = ["src/engine", "src/nn", "src/faceswap"].flatMap((folder) =>
+describe("the source of the engine, of nn, of faceswap and of bench", () => {
+  const files = ["src/engine", "src/nn", "src/faceswap", "src/bench"].flatMap((folder) =>
     readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
       .map((entry) => relative(ROOT, join(entry.parentPath, entry.name))),
