@@ -12,6 +12,9 @@ import { readings } from "./readings.js";
 import type { Roof } from "./roofline.js";
 import { type Figure, figureOf } from "./statistics.js";
 
+const KIB = 2 ** 10;
+const MIB = 2 ** 20;
+
 /** One way to reach a roof, and how far it came. */
 export interface Attempt {
   readonly name: string;
@@ -47,7 +50,10 @@ export interface RoofOptions {
   readonly rounds?: number;
   /** Seconds that one reading of the peak takes. Default 0.02. */
   readonly seconds?: number;
-  /** Largest memory to be copied, in bytes; the adapter's limit may lower it. Default 128 MiB, on GPUs 512 MiB. */
+  /**
+   * Memory to be copied that no cache holds, in bytes; the adapter's limit may lower it. Default 128 MiB, on GPUs, which
+   * take less time for it, 512 MiB.
+   */
   readonly copyBytes?: number;
 }
 
@@ -63,6 +69,12 @@ export function roofOf({ peak, bandwidth, cache, launch }: Roofs): Roof {
     launch: launch.least,
   };
 }
+
+/** Coarser readings, in less time. */
+export const quickRoofs = ({ kind }: Gpu): RoofOptions => ({
+  ...{ rounds: 3, seconds: 0.005 },
+  ...(kind !== "hardware" && { copyBytes: 64 * MIB }),
+});
 
 /** @throws GpuError if a kernel does not compute what it should: then its time says nothing */
 export async function measureRoofs(gpu: Gpu, options: RoofOptions = {}): Promise<Roofs> {
@@ -182,9 +194,6 @@ async function checkChains(gpu: Gpu, y: GPUBuffer, invocations: number, chains: 
 }
 
 // --- memory ----------------------------------------------------------------------------------------------------------
-
-const KIB = 2 ** 10;
-const MIB = 2 ** 20;
 
 async function measureCopies(gpu: Gpu, stopwatch: Stopwatch, options: RoofOptions) {
   const { rounds = 7, copyBytes = (gpu.kind === "hardware" ? 512 : 128) * MIB } = options;

@@ -22,7 +22,7 @@ export interface StepTimes {
 export interface StepOptions {
   /** Readings. Default 5. */
   readonly rounds?: number;
-  /** Seconds that a round lasts, but at least three steps. Default 1. */
+  /** Seconds that a round lasts, but at least one step. Default 1. */
   readonly seconds?: number;
   /** Processor time that the process has used so far, in seconds. */
   readonly cpu?: () => number;
@@ -32,9 +32,9 @@ export interface StepOptions {
 export async function timeSteps(program: Program, options: StepOptions = {}): Promise<StepTimes> {
   const { rounds = 5, seconds = 1, cpu } = options;
   // The first steps also teach the program's pace how long to sleep.
-  let steps = 3;
-  const first = await round(program, steps, cpu);
-  steps = Math.max(3, Math.min(10_000, Math.round(seconds / first.wall)));
+  const first = await round(program, 1, cpu);
+  const { wall } = first.wall < seconds / 3 ? await round(program, 3, cpu) : first;
+  const steps = Math.max(1, Math.min(10_000, Math.round(seconds / wall)));
   const stopwatch = new Stopwatch(program.gpu, 1);
   const all: Reading[] = [];
   const gpu: number[] = [];

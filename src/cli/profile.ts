@@ -1,7 +1,7 @@
 import { loadavg } from "node:os";
 import { Command } from "commander";
 import type { BenchMachine, MeasuredKernel, MeasuredStep } from "../bench/record.js";
-import { measureRoofs, type Roofs, roofOf } from "../bench/roofs.js";
+import { measureRoofs, quickRoofs, type Roofs, roofOf } from "../bench/roofs.js";
 import { type Figure, figureOf } from "../bench/statistics.js";
 import { traceOf } from "../bench/trace.js";
 import { UserError } from "../engine/errors.js";
@@ -77,7 +77,7 @@ async function profile({ json, trace, rounds, tune, adapter, ...options }: Optio
   const date = new Date().toISOString();
   const gpu = await openToMeasure(adapter);
   say(`${adapterLine(gpu)}\nmeasuring the roofs …`);
-  const roofs = await measureRoofs(gpu, { rounds: 5, seconds: 0.005 });
+  const roofs = await measureRoofs(gpu, quickRoofs(gpu));
   const roof = roofOf(roofs);
   say(`measuring a training step of ${preset} …`);
   const { description } = PRESETS[preset];
