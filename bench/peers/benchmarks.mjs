@@ -77,8 +77,10 @@ const relativeLosses = (losses, wanted) =>
 
 const finite = (worst) => (Number.isNaN(worst) ? Number.POSITIVE_INFINITY : worst);
 
+let first;
+
 /** What training added to the first weights. */
 function changes(weights) {
-  const first = firstParameters();
+  first ??= firstParameters();
   return new Map([...weights].map(([name, w]) => [name, w.map((value, i) => value - first.get(name).values[i])]));
 }

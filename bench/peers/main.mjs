@@ -5,6 +5,7 @@ import { installedPeers } from "./installed.mjs";
 import { qualify, summarise, timeInTurns } from "./measure.mjs";
 import { chosen, HELP, LIMIT_MS, parseOptions } from "./options.mjs";
 import { table } from "./table.mjs";
+import { userError } from "./userError.mjs";
 
 try {
   await main();
@@ -30,6 +31,7 @@ async function main() {
   console.log(libraries.map(({ name, version }) => `${name} ${version}`).join(", "));
 
   const results = [];
+  if (options.json) save(options, gpu, libraries, results);
   for (const benchmark of all.filter(({ id }) => wanted.includes(id))) {
     console.log(`\n${benchmark.id}: ${benchmark.what}`);
     const rows = await measure(benchmark, libraries, gpu, options.rounds);
@@ -108,5 +110,9 @@ function save({ json, rounds }, gpu, libraries, benchmarks) {
     versions: Object.fromEntries(libraries.map(({ name, version }) => [name, version])),
     rounds,
   };
-  writeFileSync(json, `${JSON.stringify({ ...about, benchmarks }, undefined, 1)}\n`);
+  try {
+    writeFileSync(json, `${JSON.stringify({ ...about, benchmarks }, undefined, 1)}\n`);
+  } catch (error) {
+    throw userError(`cannot write --json ${json}: ${error.message}`);
+  }
 }
