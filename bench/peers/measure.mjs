@@ -9,6 +9,7 @@ import { median, pairedRatio, spread } from "./statistics.mjs";
  * @property {() => Promise<void>} settle waits for all that was queued
  * @property {() => Promise<unknown>} result what a repetition (or the first steps) gave, in our layouts
  * @property {() => void} dispose
+ * @property {Record<string, string>} [kernels] the tuner's choices
  */
 
 /** @typedef {{ name: string, work?: Work, ms?: number, wrong?: string, firstMs: number, deviation?: object }} Contestant */
@@ -113,7 +114,7 @@ export async function timeInTurns(contestants, { rounds, limitMs }) {
 
 /** What a table and the JSON say of one contestant. @param {number} flops of one repetition */
 export function summarise({ name, work, wrong, firstMs, deviation }, times, ours, flops) {
-  const row = { library: name, variant: work?.variant, wrong, firstMs, deviation };
+  const row = { library: name, variant: work?.variant, wrong, firstMs, deviation, kernels: work?.kernels };
   if (!times) return row;
   return {
     ...row,
