@@ -37,6 +37,7 @@ program.addHelpText(
     "\n  shibori swap --run runs/demo --from src --to dst face.png -o swapped.png" +
     "\n  shibori compare runs/demo runs/trap -o compared.html" +
     "\n  shibori export --run runs/demo -o weights.safetensors" +
+    "\n  shibori bench --quick" +
     "\n\nEnvironment: SHIBORI_ADAPTER (as --adapter), SHIBORI_TUNE (as --tune)," +
     "\n             SHIBORI_CACHE (folder of the unpacked embedded driver and of the kernels' times)," +
     "\n             SHIBORI_VERBOSE=1 (show the drivers' own messages).",
