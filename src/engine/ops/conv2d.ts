@@ -201,8 +201,7 @@ export function subgroupTiles(SG: number, co4: number, pixels: number): ReturnTy
   let blocks = 1;
   while (blocks < Math.min(co4, SG)) blocks *= 2;
   // Twice as many pixels halve the loads of weights, as far as registers and pixels reach.
-  const wide = SG >= 8 && pixels >= 256 ? [32] : [];
-  const counts = pixels <= 4 ? [4, 8] : pixels <= 8 ? [8, 16] : [16, 8, ...wide];
+  const counts = pixels <= 4 ? [4, 8] : pixels <= 8 ? [8, 16] : [16, 8];
   return counts.filter((n) => n >= SG || n < 8).map((n) => subgroupTile(SG, n, blocks));
 }
 
