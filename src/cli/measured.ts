@@ -7,10 +7,16 @@ import { timeSteps } from "../bench/step.js";
 import type { TimedCase } from "../bench/sweep.js";
 import type { Gpu } from "../engine/gpu.js";
 import { type Program, targetOf } from "../engine/program.js";
+import { elements } from "../engine/shape.js";
 import type { TrainingConfig } from "../faceswap/config.js";
+import { lpipsKindOf } from "../faceswap/lossSlots.js";
 import { modelOf } from "../faceswap/model.js";
+import { perceptualNetwork } from "../faceswap/perceptual/lpips.js";
+import { perceptualShapes } from "../faceswap/perceptual/trunks.js";
+import { type LossNetworks, lossNetworks } from "../faceswap/slotLosses.js";
 import { planStep, type StepPlan } from "../faceswap/stepPlan.js";
 import { compileTraining } from "../faceswap/training.js";
+import { he } from "../nn/initialisation.js";
 import { openGpu } from "../platform/node.js";
 import { versions } from "../platform/versions.js";
 import { adapterOf } from "./machine.js";
@@ -32,12 +38,24 @@ interface Compiled {
   readonly compile: MeasuredStep["compile"];
 }
 
-/** A training step, compiled and run once. Losses look through networks without trained weights: the work is the same. */
+/** The networks that losses look through, with random weights in the place of LPIPS's trained ones: the work is the same. */
+function drawnNetworks({ lossWeights }: TrainingConfig): LossNetworks {
+  const kind = lpipsKindOf(lossWeights);
+  if (!kind) return lossNetworks(lossWeights);
+  const tensors = Object.entries(perceptualShapes(kind)).map(([name, shape], stream) => {
+    const data = he(shape, elements(shape.slice(1)), { seed: 0, stream });
+    return [name, { shape, data }] as const;
+  });
+  return lossNetworks(lossWeights, perceptualNetwork(kind, Object.fromEntries(tensors)));
+}
+
+/** A training step, compiled and run once. */
 async function compileStep(gpu: Gpu, config: TrainingConfig, tuning: Tuning): Promise<Compiled> {
   const laps = [performance.now()];
   const plan = planStep(modelOf(config), config, targetOf(gpu));
   laps.push(performance.now());
-  const program = await compileTraining(gpu, modelOf(config), config, "avatars", { tuner: tuning.tuner });
+  const networks = drawnNetworks(config);
+  const program = await compileTraining(gpu, modelOf(config), config, "avatars", { networks, tuner: tuning.tuner });
   laps.push(performance.now());
   await program.run();
   await program.settle();
