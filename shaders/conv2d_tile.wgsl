@@ -77,7 +77,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
     let m = m0 + li / K4 + j * (INVOCATIONS / K4);
     let row = m / p.ow;
     origin[j] = row / p.oh * p.h;
-    y0[j] = select(i32((row % p.oh) * p.stride) - i32(p.padTop), -65536, m >= p.pixels);
+    y0[j] = select(i32((row % p.oh) * p.stride) - i32(p.padTop), -65536, m >= p.pixels || li >= M * K4);
     x0[j] = i32((m % p.ow) * p.stride) - i32(p.padLeft);
   }
   let aBlock = first * K4 + li % K4;
@@ -89,7 +89,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
   let bBlock = first * K4 + bRow / 4u;
   var bc = bBlock % p.ci4;
   var tap = bBlock / p.ci4;
-  let bo = o0 + li % N4;
+  let bo = select(p.co4, o0 + li % N4, bRow < 4 * K4);
 
   let row = li / COLS;
   let col = li % COLS;

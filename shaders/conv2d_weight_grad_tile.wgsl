@@ -2,7 +2,7 @@
 // matrix product in two levels of tiles, M = (ky, kx, c), N = output channels, K = output pixels (n, oy, ox).
 // A "row" of the result is (tap, four input channels). One workgroup: a tile of ROWS·TM rows × COLS·TN vec4s of output
 // channels, over the pixels of its split. For every STEP pixels it stages both operands in workgroup memory:
-// 16·STEP·(ROWS·TM + COLS·TN) bytes. While it computes on one step, the loads of the next are under way. One invocation:
+// 16·STEP·(ROWS·TM + COLS·TN + 1) bytes. While it computes on one step, the loads of the next are under way. One invocation:
 // TM rows × TN vec4s in registers: TM + TN vec4 reads of workgroup memory for 4·TM·TN vec4 FMAs; its rows lie ROWS apart,
 // its vec4s COLS apart. FLOPs per byte loaded of M×N tiles (M = 4·ROWS·TM, N = 4·COLS·TN): M·N / (2·(M + N)).
 // The splits are summed in index order by sum_partials.wgsl.
@@ -31,6 +31,14 @@ struct P {
 
 var<workgroup> aTile: array<vec4f, STEP * M4>; // [pixel][row]
 var<workgroup> bTile: array<vec4f, STEP * N4>; // [pixel][vec4 of channels]
+var<workgroup> places: array<vec3u, STEP>; // of the next step's pixels: see placeOf
+
+// Where an output pixel's window begins in x: line of x, row and column in the image (which may be negative).
+fn placeOf(pixel: u32) -> vec3u {
+  let row = pixel / p.ow;
+  let iy = select(row % p.oh * p.stride - p.padTop, 0x80000000u, pixel >= p.pixels);
+  return vec3u(row / p.oh * p.h, iy, pixel % p.ow * p.stride - p.padLeft);
+}
 
 @compute @workgroup_size(INVOCATIONS)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) li: u32) {
@@ -41,20 +49,18 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) li: u
   let first = wg.z * stepsPerSplit;
   let last = max(first, min(first + stepsPerSplit, steps));
 
-  // This invocation stages, of x, row li % M4 for A_LOADS neighbouring pixels of each step: `pixel`, which is (origin, oy, ox).
+  // This invocation stages, of x, row li % M4 for A_LOADS pixels of each step.
   let r = r0 + li % M4;
   let tap = r / p.ci4;
   let c = r % p.ci4;
-  let ky = i32(tap / p.kw) - i32(p.padTop);
-  let kx = i32(tap % p.kw) - i32(p.padLeft);
-  let aPixel = li / M4 * A_LOADS;
-  var pixel = first * STEP + aPixel;
-  var ox = pixel % p.ow;
-  var oy = pixel / p.ow % p.oh;
-  var origin = pixel / p.ow / p.oh * p.h;
+  let ky = tap / p.kw;
+  let kx = tap % p.kw;
+  let aPixel = li / M4;
+  let aUsed = aPixel < STEP && tap < p.taps;
   // Of gy, column li % N4 for B_LOADS pixels.
   let bPixel = li / N4;
   let bo = o0 + li % N4;
+  let bUsed = bPixel < STEP && bo < p.co4;
 
   let row = li / COLS;
   let col = li % COLS;
@@ -71,39 +77,21 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) li: u
   }
   var aNext: array<vec4f, A_LOADS>; // unroll
   var bNext: array<vec4f, B_LOADS>; // unroll
+  if (li < STEP) { places[li] = placeOf(first * STEP + li); }
+  workgroupBarrier();
   for (var step = first; ; step++) {
     if (step < last) {
       for (var j = 0u; j < A_LOADS; j++) { // unroll
-        let iy = u32(i32(oy * p.stride) + ky);
-        let ix = u32(i32(ox * p.stride) + kx);
-        let inside = iy < p.h && ix < p.w && tap < p.taps && pixel < p.pixels;
-        aNext[j] = select(vec4f(), x[select(0u, ((origin + iy) * p.w + ix) * p.ci4 + c, inside)], inside);
-        pixel++;
-        ox++;
-        if (ox == p.ow) {
-          ox = 0u;
-          oy++;
-          if (oy == p.oh) {
-            oy = 0u;
-            origin += p.h;
-          }
-        }
+        let place = places[(aPixel + j * (INVOCATIONS / M4)) % STEP];
+        let iy = place.y + ky;
+        let ix = place.z + kx;
+        let inside = iy < p.h && ix < p.w && aUsed;
+        aNext[j] = select(vec4f(), x[select(0u, ((place.x + iy) * p.w + ix) * p.ci4 + c, inside)], inside);
       }
       for (var j = 0u; j < B_LOADS; j++) { // unroll
         let m = step * STEP + bPixel + j * (INVOCATIONS / N4);
-        let inside = m < p.pixels && bo < p.co4;
+        let inside = m < p.pixels && bUsed;
         bNext[j] = select(vec4f(), gy[select(0u, m * p.co4 + bo, inside)], inside);
-      }
-      // On to the next step's pixels.
-      pixel += STEP - A_LOADS;
-      ox += STEP - A_LOADS;
-      while (ox >= p.ow) {
-        ox -= p.ow;
-        oy++;
-        if (oy == p.oh) {
-          oy = 0u;
-          origin += p.h;
-        }
       }
     }
     if (step > first) {
@@ -127,7 +115,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) li: u
     workgroupBarrier();
     if (aPixel < STEP) {
       for (var j = 0u; j < A_LOADS; j++) { // unroll
-        aTile[(aPixel + j) * M4 + li % M4] = aNext[j];
+        aTile[(aPixel + j * (INVOCATIONS / M4)) * M4 + li % M4] = aNext[j];
       }
     }
     if (bPixel < STEP) {
@@ -135,6 +123,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) li: u
         bTile[(bPixel + j * (INVOCATIONS / N4)) * N4 + li % N4] = bNext[j];
       }
     }
+    if (li < STEP) { places[li] = placeOf((step + 1u) * STEP + li); }
     workgroupBarrier();
   }
 

@@ -86,7 +86,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
     let m = m0 + li / K4 + j * (INVOCATIONS / K4);
     let row = m / qw;
     origin[j] = row / qh * p.h;
-    y0[j] = select(i32((row % qh * p.stride + phaseY + p.padTop) / p.stride), -65536, m >= pixels);
+    y0[j] = select(i32((row % qh * p.stride + phaseY + p.padTop) / p.stride), -65536, m >= pixels || li >= M * K4);
     x0[j] = i32((m % qw * p.stride + phaseX + p.padLeft) / p.stride);
   }
   let block = first * K4 + li % K4;
@@ -114,7 +114,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
       let tap = (ky0 + ty * p.stride) * p.kw + kx0 + tx * p.stride;
       for (var j = 0u; j < B_LOADS; j++) { // unroll
         let o = o0 * 4u + li / K4 + j * (INVOCATIONS / K4);
-        let inside = o < p.co && ty < th;
+        let inside = o < p.co && ty < th && li < 4 * N4 * K4;
         bNext[j] = select(vec4f(), w[select(0u, (tap * p.co + o) * p.ci4 + c, inside)], inside);
       }
       c += K4;

@@ -4,6 +4,7 @@ import { create, globals } from "webgpu";
 import { GpuError } from "../../src/engine/errors.js";
 import { type Dispatch, type Node, topological } from "../../src/engine/graph.js";
 import { subgroupTiles } from "../../src/engine/ops/conv2d.js";
+import { TILES, tileConstants } from "../../src/engine/ops/tiles/tile.js";
 import { encodeUniform, type Kernel, reflect, specialise, unroll } from "../../src/engine/shader.js";
 import * as shibori from "../../src/index.js";
 
@@ -76,6 +77,19 @@ describe("every kernel", () => {
           expect(ready.source).not.toContain("// unroll");
           expect(await complaint(ready), JSON.stringify(constants)).toBe("");
         }
+      }
+    },
+  );
+
+  it.each(KERNELS.filter(({ name }) => name.endsWith("_tile")))(
+    "$name is valid in all tiles, with what WebGPU grants everywhere",
+    async (kernel) => {
+      for (const tile of TILES) {
+        const weights = kernel.source.includes("const STEP");
+        const step: Record<string, number> = weights ? { STEP: tile.step } : { K4: tile.step / 4 };
+        const ready = unroll(specialise(kernel, { ...tileConstants(tile, weights ? 4 : 1), ...step }));
+        expect(ready.source).not.toContain("// unroll");
+        expect(await complaint(ready), JSON.stringify(tile)).toBe("");
       }
     },
   );

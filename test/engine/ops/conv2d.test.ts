@@ -193,6 +193,8 @@ describe("a planted fault fails", () => {
   it.each([
     ["a bias subtracted", "+ bias", "- bias", "subgroup", /fraction/],
     ["a tap beyond the edge", "iy < p.h &&", "iy <= p.h &&", "baseline", /fraction/],
+    ["a tap beyond the edge", "iy < p.h &&", "iy <= p.h &&", "tile", /fraction/],
+    ["a last pixel unwritten", "m < p.pixels && o", "m + 1 < p.pixels && o", "tile", /Infinity|NaN|fraction/],
     ["a padding lane that is not zero", "lane < vec4u(p.co)", "lane < vec4u(p.co + 1)", "baseline", /padding lane/],
     ["a last pixel unwritten", "< p.pixels) { y", "+ 1 < p.pixels) { y", "baseline", /Infinity|NaN|fraction/],
   ])("%s: %s → %s, %s", async (_, text, by, style, message) => {

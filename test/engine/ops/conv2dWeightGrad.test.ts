@@ -64,7 +64,7 @@ describe.each(STYLES)("conv2dWeightGrad, %s kernels", (style) => {
 
   it("fails with a planted fault: the last row of each split, or the last pixel, left out", async () => {
     const name = "one row, so one split";
-    const [text, by] = style === "tile" ? ["pixel < p.pixels", "pixel + 1 < p.pixels"] : ["row < end", "row + 1 < end"];
+    const [text, by] = style === "tile" ? ["m < p.pixels", "m + 1 < p.pixels"] : ["row < end", "row + 1 < end"];
     const wrong = () => ({ y: sabotage(build(name), text, by) });
     const { y } = await evaluate(wrong, options);
     expect(() => expectWeightGrad(name, y)).toThrow(/fraction/);

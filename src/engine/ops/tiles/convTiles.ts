@@ -1,11 +1,11 @@
-import convTranspose2dTile from "../../../../shaders/conv_transpose2d_tile.wgsl";
-import conv2dTile from "../../../../shaders/conv2d_tile.wgsl";
+import convTranspose2dTileSource from "../../../../shaders/conv_transpose2d_tile.wgsl";
+import conv2dTileSource from "../../../../shaders/conv2d_tile.wgsl";
 import finishPartials from "../../../../shaders/finish_partials.wgsl";
 import { type Candidate, type Dispatch, type Node, Scratch, type Target } from "../../graph.js";
 import { folded, kernel, linear } from "../../lower.js";
 import { blocks, bytes, lastBlocks } from "../../shape.js";
 import { type ConvAttrs, epilogue } from "../conv2d.js";
-import { nameOf, tileConstants, type Variant, variants } from "./tile.js";
+import { candidate, tileConstants, type Variant, variants } from "./tile.js";
 
 const NO_EPILOGUE = { BIAS: 0, ACTIVATION: 0 };
 
@@ -53,43 +53,51 @@ function passes(
 const maxSplits = (node: Node, target: Target): number => Math.floor(target.maxBindingBytes / bytes(node.shape));
 
 /** conv2d as a tiled matrix product: m = pixels, n = output channels, k = taps · input channels. */
-export function conv2dTiles(node: Node<ConvAttrs>, target: Target): Candidate[] {
+export function conv2dTile(node: Node<ConvAttrs>, variant: Variant): Dispatch[] {
   const [batch, oh, ow, co] = node.shape;
   const [kh, kw, ci] = node.inputs[1].shape;
-  const uniform = geometry(node);
   const pixels = batch * oh * ow;
-  const product = { m: pixels, n: co, k: kh * kw * uniform.ci4 * 4, maxSplits: maxSplits(node, target) };
-  return variants(product).map((variant) => ({
-    name: nameOf(variant),
-    adapters: "gpu",
-    dispatches: () =>
-      passes(node, variant, "conv2d_tile", conv2dTile, {
-        uniform: { ...uniform, ci, pixels },
-        groups: [Math.ceil(co / variant.tile.N) * variant.splits, ...folded(Math.ceil(pixels / variant.tile.M))],
-        flops: 2 * pixels * co * kh * kw * ci,
-      }),
-  }));
+  const { tile, splits } = variant;
+  return passes(node, variant, "conv2d_tile", conv2dTileSource, {
+    uniform: { ...geometry(node), ci, pixels },
+    groups: [Math.ceil(co / tile.N) * splits, ...folded(Math.ceil(pixels / tile.M))],
+    flops: 2 * pixels * co * kh * kw * ci,
+  });
 }
 
 /** A transposed convolution as tiled matrix products, one a phase: m = its pixels, k = its taps · input channels. */
-export function convTranspose2dTiles(node: Node<ConvAttrs>, target: Target): Candidate[] {
-  const [batch, oh, ow, co] = node.shape;
+export function convTranspose2dTile(node: Node<ConvAttrs>, variant: Variant): Dispatch[] {
+  const [batch, , , co] = node.shape;
   const [, h, w, ci] = node.inputs[0].shape;
-  const uniform = geometry(node);
-  const { kh, kw, stride, ci4 } = uniform;
-  const pixels = batch * Math.ceil(oh / stride) * Math.ceil(ow / stride);
-  const taps = Math.ceil(kh / stride) * Math.ceil(kw / stride);
-  const product = { m: pixels, n: co, k: taps * ci4 * 4, count: stride ** 2, maxSplits: maxSplits(node, target) };
-  return variants(product).map((variant) => ({
-    name: nameOf(variant),
-    adapters: "gpu",
-    dispatches: () => {
-      const [down, folds] = folded(Math.ceil(pixels / variant.tile.M));
-      return passes(node, variant, "conv_transpose2d_tile", convTranspose2dTile, {
-        uniform: { ...uniform, batch },
-        groups: [Math.ceil(co / variant.tile.N) * variant.splits, down, folds * stride ** 2],
-        flops: 2 * batch * h * w * ci * co * kh * kw,
-      });
-    },
-  }));
+  const [kh, kw] = node.inputs[1].shape;
+  const { tile, splits } = variant;
+  const [down, folds] = folded(Math.ceil(phasePixels(node) / tile.M));
+  return passes(node, variant, "conv_transpose2d_tile", convTranspose2dTileSource, {
+    uniform: { ...geometry(node), batch },
+    groups: [Math.ceil(co / tile.N) * splits, down, folds * node.attrs.stride ** 2],
+    flops: 2 * batch * h * w * ci * co * kh * kw,
+  });
+}
+
+/** Pixels of the largest phase. */
+const phasePixels = ({ shape: [batch, oh, ow], attrs: { stride } }: Node<ConvAttrs>): number =>
+  batch * Math.ceil(oh / stride) * Math.ceil(ow / stride);
+
+/** conv2d's tiles that make sense for a node. */
+export function conv2dTiles(node: Node<ConvAttrs>, target: Target): Candidate[] {
+  const [batch, oh, ow, co] = node.shape;
+  const [x, w] = node.inputs;
+  const k = w.shape[0] * w.shape[1] * lastBlocks(x.shape) * 4;
+  const list = variants({ m: batch * oh * ow, n: co, k, maxSplits: maxSplits(node, target) });
+  return list.map((variant) => candidate(variant, () => conv2dTile(node, variant)));
+}
+
+/** convTranspose2d's tiles that make sense for a node. */
+export function convTranspose2dTiles(node: Node<ConvAttrs>, target: Target): Candidate[] {
+  const [x, w] = node.inputs;
+  const { stride } = node.attrs;
+  const taps = Math.ceil(w.shape[0] / stride) * Math.ceil(w.shape[1] / stride);
+  const product = { m: phasePixels(node), n: node.shape[3], k: taps * lastBlocks(x.shape) * 4, count: stride ** 2 };
+  const list = variants({ ...product, maxSplits: maxSplits(node, target) });
+  return list.map((variant) => candidate(variant, () => convTranspose2dTile(node, variant)));
 }

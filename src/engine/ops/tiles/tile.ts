@@ -1,3 +1,5 @@
+import type { Candidate, Dispatch } from "../../graph.js";
+
 /** How a kernel cuts a matrix product [m, k]·[k, n] for a GPU; see conv2d_tile.wgsl. */
 export interface Tile {
   /** The tile of a workgroup: m × n. */
@@ -56,12 +58,17 @@ export interface Variant {
   readonly splits: number;
 }
 
-export const nameOf = ({ tile, splits }: Variant): string =>
-  `tile ${tile.M}×${tile.N}${splits > 1 ? ` split ${splits}` : ""}`;
+export const candidate = ({ tile: { M, N }, splits }: Variant, dispatches: () => Dispatch[]): Candidate => ({
+  name: `tile ${M}×${N}${splits > 1 ? ` split ${splits}` : ""}`,
+  adapters: "gpu",
+  dispatches,
+});
 
-// A large GPU of today: 132 processors with two workgroups of 128 invocations each are busy; what it computes and moves.
+// A large GPU of today: 132 processors with two workgroups of 128 invocations each are busy; what it computes a second,
+// and what its cache and its memory give.
 const BUSY = 132 * 2 * 128;
 const FLOPS = 60e12;
+const CACHE_BYTES = 5e12;
 const BYTES = 3e12;
 /** A second pass costs a launch, and a part of k that is shorter than this costs more than it gains. */
 const LAUNCH = 4e-6;
@@ -71,14 +78,16 @@ const tiles = ({ M, N }: Tile, { m, n, count = 1 }: Product) => count * Math.cei
 
 /** A guess of the time on a large GPU, in seconds: it orders the variants, and measuring decides. */
 function seconds({ tile, splits }: Variant, product: Product): number {
-  const { m, n } = tile;
+  const { M, N, m, n } = tile;
   const groups = tiles(tile, product);
   const busy = Math.min(1, (groups * splits * invocations(tile)) / BUSY);
-  // For every 4 of k: m + n vec4 reads of workgroup memory, each as dear as two vec4 FMAs.
+  // For every 4 of k: m + n vec4 reads of workgroup memory, each as dear as two of the m · n vec4 FMAs.
   const computing = (m * n) / (m * n + 2 * (m + n));
-  const multiply = (2 * groups * tile.M * tile.N * product.k) / (FLOPS * busy * computing);
+  const multiply = (2 * groups * M * N * product.k) / (FLOPS * busy * computing);
+  const load = (4 * groups * (M + N) * product.k) / CACHE_BYTES;
   const { m: rows, n: columns, count = 1 } = product;
-  return multiply + (splits > 1 ? LAUNCH + (8 * splits * count * rows * columns) / BYTES : 0);
+  const second = splits > 1 ? LAUNCH + (8 * splits * count * rows * columns) / BYTES : 0;
+  return Math.max(multiply, load) + second;
 }
 
 /** Up to six variants that make sense for a product, the best guess first. */
@@ -92,8 +101,10 @@ export function variants(product: Product): Variant[] {
     const splits = Math.min(wanted, Math.floor(k / LEAST_K), maxSplits);
     return bySeconds([{ tile, splits: 1 }, ...(splits > 1 ? [{ tile, splits }] : [])]);
   };
-  // A tile that computes more than twice what another does computes mostly padding.
-  const found = TILES.filter((tile) => size(tile) <= 2 * least).map(ways);
+  // A tile that computes more than four times what another does computes mostly padding.
+  const found = TILES.filter((tile) => size(tile) <= 4 * least).map(ways);
   const best = bySeconds(found.map(([way]) => way)).slice(0, 5);
-  return [...best, ...found.flat().filter((way) => way.tile === best[0].tile && way !== best[0])];
+  const limit = 3 * seconds(best[0], product);
+  const other = found.flat().filter((way) => way.tile === best[0].tile && way !== best[0]);
+  return [...best, ...other].filter((way) => seconds(way, product) < limit);
 }
