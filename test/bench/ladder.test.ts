@@ -60,11 +60,11 @@ describe("a planted fault", () => {
   it.each<[string, Ladder["op"], string, string, string, RegExp]>([
     ["a tap beyond the edge", "conv2d", "3 vec4_in", "ix >= p.w", "ix > p.w", /times what rounding explains/],
     ["a pixel left out", "conv2d", "4 pixels", "m0 + 3u < p.pixels", "m0 + 4u < p.pixels", /NaN/],
-    ["a barrier's tile a channel short", "conv2d", "7 workgroup_tile", "row < p.ci ", "row + 1 < p.ci ", /rounding/],
+    ["a channel too few", "conv2d", "2 vec4_out", "c < p.ci;", "c + 1 < p.ci;", /rounding/],
     ["a phase's taps begun too late", "convTranspose2d", "3 phase", "% p.stride; ky", "% p.stride + 1; ky", /rounding/],
     ["padding lanes kept", "convTranspose2d", "2 vec4", "select(vec4f(), acc, ", "select(acc, acc, ", /padding lane/],
     ["a split's last row", "conv2dWeightGrad", "4 split_k", "row < end", "row + 1 < end", /rounding/],
-    ["a row's second half", "dense", "5 workgroup_tile", "i < end", "i + 1 < end", /rounding/],
+    ["a row of weights too far", "dense", "2 vec4", "row + p.out4, last", "row + 2 * p.out4, last", /rounding/],
     ["the first position", "sum", "4 workgroup_tree", "width > 0u", "width > 1u", /rounding/],
   ])("is caught: %s, %s, %s", async (_, op, name, text, by, message) => {
     const ladder = LADDERS.find((l) => l.op === op) as Ladder;
