@@ -49,7 +49,8 @@ describe("the roofs of an adapter", () => {
     expect(peak.rate.most).toBe(Math.max(...peaks.map(({ rate }) => rate.most)));
     expect(bandwidth.rate.most).toBe(Math.max(...bandwidths.map(({ rate }) => rate.most)));
     expect(cache.rate.most).toBe(cacheBandwidth);
-    expect(new Set(peaks.map(({ name }) => name)).size).toBe(8);
+    expect(peaks.length).toBeGreaterThanOrEqual(8);
+    expect(new Set(peaks.map(({ name }) => name)).size).toBe(peaks.length);
     for (const { least, median, most } of [launch, encode, ...peaks.map(({ rate }) => rate)]) {
       expect(0 < least && least <= median && median <= most).toBe(true);
     }
@@ -73,8 +74,8 @@ describe("the roofs of an adapter", () => {
         };
       };
       gpu.read = wrong(0);
-      await expect(measureRoofs(gpu, SMALL)).rejects.toThrow(/computes 1?\d* ?.* where roof_fma.wgsl gives/);
-      gpu.read = wrong(8); // all 8 kernels of the peak are sound
+      await expect(measureRoofs(gpu, SMALL)).rejects.toThrow(/computes \S+ where roof_fma.wgsl gives \S+$/);
+      gpu.read = wrong((await measured()).peaks.length); // all kernels of the peak are sound
       await expect(measureRoofs(gpu, SMALL)).rejects.toThrow(/copies wrongly at byte 0$/);
     });
   });

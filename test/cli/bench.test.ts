@@ -46,7 +46,7 @@ describe("shibori bench", () => {
     expect(record.command).toMatch(/^shibori bench --quick --rounds 1 /);
     expect(Math.abs(Date.parse(record.date) - Date.now())).toBeLessThan(600_000);
     expectMachine(record.machine);
-    expect(record.roofs.peaks).toHaveLength(8);
+    expect(record.roofs.peaks.length).toBeGreaterThanOrEqual(8);
     const [step] = record.steps;
     expect(step).toMatchObject({ preset: "avatar-64", batch: 2, flops: expect.any(Number) });
     expect(step.stepsPerSecond).toBeCloseTo(1 / step.times.wall.median, 6);
@@ -75,8 +75,8 @@ describe("shibori bench", () => {
 describe("shibori profile", () => {
   const TINY = "--set architecture.size=32 architecture.stages=[4] architecture.mid=4 architecture.code=4";
 
-  it("--json, and a trace", async () => {
-    const printed = await shell.do(`profile ${TINY} --rounds 2 --json --trace trace.json`);
+  it("--json, and a trace; LPIPS needs no weights", async () => {
+    const printed = await shell.do(`profile ${TINY} --loss lpips-squeeze=1 --rounds 2 --json --trace trace.json`);
     const record = JSON.parse(printed) as ProfileRecord;
     expect(record).toMatchObject({
       what: "shibori profile",
