@@ -13,6 +13,9 @@ export const tuneOption = (): Option =>
     .default("cached")
     .env("SHIBORI_TUNE");
 
+/** Who did not ask for a tuning need not wait for all of it, where a driver is slow to compile. In seconds. */
+const PATIENCE = 20;
+
 /** A tuner with the user's cache, and what is to be said of its work. */
 export class Tuning {
   readonly tuner: Tuner | undefined;
@@ -27,7 +30,9 @@ export class Tuning {
     this.#file = new TuneFile(tunedFor(gpu));
     const onStart = (count: number) =>
       say(`timing kernels for ${count} shape${count > 1 ? "s" : ""} on this adapter …`);
-    if (when !== "off") this.tuner = new Tuner(this.#file, { force: when === "force", onStart });
+    if (when === "off") return;
+    const force = when === "force";
+    this.tuner = new Tuner(this.#file, { force, onStart, patience: force ? undefined : PATIENCE });
   }
 
   /** Seconds spent measuring. */
@@ -37,9 +42,10 @@ export class Tuning {
 
   /** Says what was chosen, if anything was. */
   report(): void {
-    const { decisions = [], notes = [] } = this.tuner ?? {};
+    const { decisions = [], notes = [], leftOut = 0 } = this.tuner ?? {};
     for (const note of notes) console.error(note);
     if (decisions.length) this.say(tuningLine(decisions, this.seconds, this.#file));
+    if (leftOut) this.say(`${leftOut} candidates were left out after ${PATIENCE} s: --tune force times them too`);
   }
 }
 

@@ -37,6 +37,11 @@ export interface Decision extends Timing {
 export interface TunerOptions {
   /** Measure what the cache knows, too. */
   readonly force?: boolean;
+  /**
+   * Seconds after which kernels that this device has not run yet are left out, but for an op's first candidate: a driver
+   * may take seconds to compile each. Default: no limit.
+   */
+  readonly patience?: number;
   /** Told before the first measurement how many choices are to be measured. */
   readonly onStart?: (count: number) => void;
 }
@@ -61,8 +66,12 @@ export class Tuner {
   readonly decisions: Decision[] = [];
   /** Candidates that do not run on this adapter, each in a line. */
   readonly notes: string[] = [];
+  /** Candidates that were left out because it took too long. */
+  leftOut = 0;
   /** Seconds spent measuring. */
   seconds = 0;
+  /** Sources of the kernels that ran. */
+  readonly #ran = new Set<string>();
 
   constructor(
     private readonly cache: TuneCache,
@@ -87,7 +96,8 @@ export class Tuner {
     if (open.length) {
       this.options.onStart?.(open.length);
       const begin = performance.now();
-      const timings = await this.#measureAll(gpu, open);
+      const late = begin + 1e3 * (this.options.patience ?? Number.POSITIVE_INFINITY);
+      const timings = await this.#measureAll(gpu, open, late);
       this.seconds += (performance.now() - begin) / 1e3;
       for (const { signature, ways } of open) {
         decided.set(signature, { ...timings.get(signature)!, signature, standard: ways[0].name, measured: true });
@@ -99,7 +109,7 @@ export class Tuner {
     return Object.fromEntries(inOrder.map(({ signature, choice }) => [signature, choice]));
   }
 
-  async #measureAll(gpu: Gpu, jobs: readonly Job[]): Promise<Map<string, Timing>> {
+  async #measureAll(gpu: Gpu, jobs: readonly Job[], late: number): Promise<Map<string, Timing>> {
     // All at once, since some drivers compile in parallel. What fails is met again below.
     const kernels = jobs.flatMap(({ ways }) => ways.flatMap(({ dispatches }) => dispatches.map((each) => each.kernel)));
     await Promise.allSettled(kernels.map((kernel) => compileKernel(gpu, kernel)));
@@ -114,7 +124,9 @@ export class Tuner {
     const stopwatch = new Stopwatch(gpu, Math.max(...jobs.map(({ ways }) => ways.length)));
     const timings = new Map<string, Timing>();
     try {
-      for (const job of jobs) timings.set(job.signature, await this.#measure(gpu, workbench, stopwatch, job));
+      for (const job of jobs) {
+        timings.set(job.signature, await this.#measure(gpu, workbench, stopwatch, job, late));
+      }
     } finally {
       stopwatch.destroy();
       workbench.destroy();
@@ -123,12 +135,18 @@ export class Tuner {
     return timings;
   }
 
-  async #measure(gpu: Gpu, workbench: Workbench, stopwatch: Stopwatch, job: Job): Promise<Timing> {
+  async #measure(gpu: Gpu, workbench: Workbench, stopwatch: Stopwatch, job: Job, late: number): Promise<Timing> {
     const { signature, ways, kernels } = job;
     const locate = workbench.place(fitting(gpu, ways).map(({ dispatches }) => dispatches));
     const entrants: Entrant[] = [];
     const failed: string[] = [];
     for (const way of ways) {
+      const sources = way.dispatches.map(({ kernel }) => kernel.source);
+      if (entrants.length && performance.now() > late && !sources.every((source) => this.#ran.has(source))) {
+        this.leftOut++;
+        continue;
+      }
+      for (const source of sources) this.#ran.add(source);
       try {
         entrants.push(await warmUp(gpu, stopwatch, way, locate));
       } catch (error) {

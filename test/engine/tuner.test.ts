@@ -139,6 +139,21 @@ describe("the tuner", () => {
   });
 });
 
+it("a tuner out of patience times the first candidates, and what the device has run already", async () => {
+  const strange = { name: "fast", source: WORK.replace("0.001", "0.002") };
+  const tuner = new Tuner(new MapCache(), { patience: 0 });
+  // Of one text with the first; of another.
+  const [alike, unlike] = [made(SLOW_FIRST), made([SLOW_FIRST[0], strange], [64, 4])];
+  const choices = await tuner.choose(gpu, [alike, unlike], targetOf(gpu));
+  expect(choices).toEqual({ [signatureOf(alike)]: "fast", [signatureOf(unlike)]: "slow" });
+  expect(tuner.leftOut).toBe(1);
+  expect(Object.keys(tuner.decisions[1].ms)).toEqual(["slow"]);
+  // Where the first does not run, another must.
+  const broken = { name: "bad", source: WORK.replace("v * p.zero", "v *") };
+  const saved = made([broken, { ...strange, source: WORK.replace("0.001", "0.003") }], [32, 4]);
+  expect(await tuner.choose(gpu, [saved], targetOf(gpu))).toEqual({ [signatureOf(saved)]: "fast" });
+});
+
 describe("what is known", () => {
   afterEach(() => vi.restoreAllMocks());
 
