@@ -63,7 +63,7 @@ describe("a planted fault", () => {
     ["a channel too few", "conv2d", "2 vec4_out", "c < p.ci;", "c + 1 < p.ci;", /rounding/],
     ["a phase's taps begun too late", "convTranspose2d", "3 phase", "% p.stride; ky", "% p.stride + 1; ky", /rounding/],
     ["padding lanes kept", "convTranspose2d", "2 vec4", "select(vec4f(), acc, ", "select(acc, acc, ", /padding lane/],
-    ["a split's last row", "conv2dWeightGrad", "4 split_k", "row < end", "row + 1 < end", /rounding/],
+    ["a sum's last row", "conv2dWeightGrad", "3 register_tile", "row < p.rows", "row + 1 < p.rows", /rounding/],
     ["a row of weights too far", "dense", "2 vec4", "row + p.out4, last", "row + 2 * p.out4, last", /rounding/],
     ["the first position", "sum", "4 workgroup_tree", "width > 0u", "width > 1u", /rounding/],
   ])("is caught: %s, %s, %s", async (_, op, name, text, by, message) => {

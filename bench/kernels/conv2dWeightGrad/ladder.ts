@@ -1,5 +1,5 @@
 import { Scratch } from "../../../src/engine/graph.js";
-import { folded, linear } from "../../../src/engine/lower.js";
+import { linear } from "../../../src/engine/lower.js";
 import { everySide } from "../../../src/engine/ops/conv2d.js";
 import { conv2dWeightGrad } from "../../../src/engine/ops/conv2dWeightGrad.js";
 import { bytes, lastBlocks } from "../../../src/engine/shape.js";
@@ -13,8 +13,7 @@ import { addSplits, splitsFor } from "../splits.js";
 import naive from "./1_naive.wgsl";
 import vec4Out from "./2_vec4_out.wgsl";
 import registerTile from "./3_register_tile.wgsl";
-import splitK from "./4_split_k.wgsl";
-import workgroupTile from "./5_workgroup_tile.wgsl";
+import workgroupTile from "./4_workgroup_tile.wgsl";
 
 export const conv2dWeightGradLadder: Ladder = {
   op: "conv2dWeightGrad",
@@ -79,14 +78,12 @@ export const conv2dWeightGradLadder: Ladder = {
             return splits === 1 ? [first] : [first, addSplits(partial, node, splits)];
           },
         });
-        const halves = Math.ceil((taps * Math.ceil(ci4 / 2) * Math.ceil(co4 / 2)) / 64);
         const [across, down] = [Math.ceil(co4 / 16), Math.ceil((taps * ci4) / 16)];
         return [
           rung(1, "naive", naive, taps * ci * co4 * 4),
           rung(2, "vec4_out", vec4Out, taps * ci * co4),
           rung(3, "register_tile", registerTile, taps * ci4 * co4),
-          split(4, "split_k", splitK, halves, (splits) => [folded(halves)[0], splits, folded(halves)[1]]),
-          split(5, "workgroup_tile", workgroupTile, across * down, (splits) => [across, down, splits]),
+          split(4, "workgroup_tile", workgroupTile, across * down, (splits) => [across, down, splits]),
           ...winners(node, target, "conv2dWeightGrad"),
         ];
       },

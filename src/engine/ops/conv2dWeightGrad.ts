@@ -1,4 +1,5 @@
 import baseline from "../../../shaders/conv2d_weight_grad.wgsl";
+import registers from "../../../shaders/conv2d_weight_grad_registers.wgsl";
 import subgroup from "../../../shaders/conv2d_weight_grad_subgroup.wgsl";
 import sumPartials from "../../../shaders/sum_partials.wgsl";
 import { lowerChosen } from "../candidates.js";
@@ -87,6 +88,17 @@ const weightGradOp: Op<WeightGradAttrs> = {
           })),
       },
     ];
+    const halves = taps * Math.ceil(ci4 / 2) * Math.ceil(co4 / 2);
+    const [across, fold] = folded(Math.ceil(halves / 64));
+    candidates.unshift({
+      name: "registers",
+      adapters: "cpu",
+      dispatches: () =>
+        passes(Math.ceil(halves / 64), 1, (splits) => ({
+          kernel: kernel("conv2d_weight_grad_registers", registers),
+          groups: [across, splits, fold],
+        })),
+    });
     const SG = target.subgroupSize;
     if (runsSubgroupKernels(SG)) {
       const variant = (BLOCKS: number): Candidate => {

@@ -1,9 +1,6 @@
-// gw = conv2d's weight gradient, rung 4 (formula, layouts: 1_naive.wgsl), first pass of two:
-//   partial [splits][kh][kw][ci][co]; shaders/sum_partials.wgsl adds the splits in index order.
-// Changed: the pixels are split by rows (n, oy) among the workgroups' y, and the register tile grows to 8 input × 8
-// output channels.
-// Why faster: splitting makes as many invocations as the adapter wants; the price is a second pass over splits times
-// the result. The larger tile makes 64 FMAs of 4 loads, rung 3 needs 8. No atomics, so the same bits every time.
+// gw = conv2d's weight gradient, first pass, as conv2d_weight_grad.wgsl (formula, layouts, uniform), with a larger tile in
+// registers: one invocation has 8 input × 8 output channels of one tap, so 64 FMAs take 4 loads, the baseline's 16 take 2.
+// For CPU adapters: without subgroups the best, and with them where the maps are small (the bottleneck's layers).
 // The second vec4 of either side lies `half` of them further; where the count is odd the last one has no partner,
 // computes a block once more and does not store it.
 struct P {

@@ -1,8 +1,10 @@
-// gw = conv2d's weight gradient, rung 5 (formula, layouts: 1_naive.wgsl; passes: 4_split_k.wgsl).
-// Changed: x and gy go through workgroup memory. A "row" of the result is (tap, four input channels). One workgroup: 16
+// gw = conv2d's weight gradient, rung 4 (formula, layouts: 1_naive.wgsl), first pass of two:
+//   partial [splits][kh][kw][ci][co]; shaders/sum_partials.wgsl adds the splits in index order.
+// Changed: the pixels are split by rows among the workgroups, to make as many as the adapter wants, and x and gy go
+// through workgroup memory. A "row" of the result is (tap, four input channels). One workgroup: 16
 // rows × 16 vec4s of output channels, over the pixels of its split; it stages 8 pixels at a time, 8 × 16 vec4s of x and
 // as many of gy (4 KiB together), four an invocation. One invocation: 2 rows × 2 vec4s.
-// Why faster: 4 buffer loads an invocation make 512 FMAs, rung 4 needs 32 (64 FMAs of 4). For GPUs only: see
+// Why faster: 4 buffer loads an invocation make 512 FMAs, rung 3 needs 64 (16 FMAs of 2). For GPUs only: see
 // conv2d/6_workgroup_weights.wgsl.
 const ROWS: u32 = 16;
 const CHANNELS: u32 = 16; // vec4s of output channels
