@@ -3,7 +3,7 @@ import type { Stopwatch, Timed } from "./stopwatch.js";
 
 /** One reading should take so many milliseconds: clocks have steps (a browser's of .1 ms). */
 export const READING = 3;
-/** A race takes rounds until everybody's two fastest readings agree this well, or until so many milliseconds are spent. */
+/** A race takes rounds until everybody's two fastest readings agree this well, or until it would have taken so many milliseconds. */
 const ROUNDS = { least: 4, most: 12, agree: 0.02, ms: 120 };
 /** Who takes this many times as long as the fastest after three rounds is out. */
 const HOPELESS = 2;
@@ -31,7 +31,6 @@ export const untimed = (expected: number): Omit<Entrant, "name" | "launches"> =>
 /** Times kernels round by round, so that what else the machine does meanwhile slows none of them alone. */
 export async function race(stopwatch: Pick<Stopwatch, "time">, entrants: readonly Entrant[]): Promise<void> {
   let running = [...entrants];
-  let spent = 0;
   for (let round = 1; round <= ROUNDS.most; round++) {
     // Another one begins each time: the first finds the adapter idle.
     const from = round % running.length;
@@ -39,12 +38,13 @@ export async function race(stopwatch: Pick<Stopwatch, "time">, entrants: readonl
     const read = await stopwatch.time(turn);
     turn.forEach((entrant, i) => {
       const ms = read[i];
-      spent += ms * entrant.repeats;
       entrant.second = Math.min(entrant.second, Math.max(ms, entrant.fastest));
       entrant.fastest = Math.min(entrant.fastest, ms);
       entrant.expected = entrant.fastest;
     });
-    if (round >= 2 && spent > ROUNDS.ms) return;
+    // What a round would take undisturbed: a busy machine must not make it a race of two rounds.
+    const undisturbed = running.reduce((total, { fastest, repeats }) => total + fastest * repeats, 0);
+    if (round >= 2 && round * undisturbed > ROUNDS.ms) return;
     if (round < 3) continue;
     const best = Math.min(...running.map(({ fastest }) => fastest));
     running = running.filter(({ fastest }) => fastest <= HOPELESS * best);
