@@ -14,10 +14,10 @@ import {
 import { weightGradTile } from "../../../src/engine/ops/tiles/weightGradTiles.js";
 import { conv2d, convTranspose2d, type Node } from "../../../src/index.js";
 import { evaluate, expectWithin, leaf } from "../../gpu.js";
-import type { Bound } from "../../reference/bounds.js";
+import { type Bound, sumBounds } from "../../reference/bounds.js";
 import * as conv from "../../reference/conv2d.js";
 import * as transposed from "../../reference/convTranspose2d.js";
-import { map, randomTensors, type Tensor } from "../../reference/tensor.js";
+import { map, randomTensors, type Tensor, zeros } from "../../reference/tensor.js";
 
 const random = randomTensors(800);
 
@@ -33,27 +33,29 @@ describe("every tile of every kernel", () => {
   // Past the edges of every tile: 264 and 300 pixels (of a phase), 133 channels, 306 vec4 rows of a weight gradient. K is no
   // multiple of a step, and 3 splits divide neither the steps nor the taps of a phase.
   const geometry = { stride: 2, padding: { top: 1, bottom: 0, left: 0, right: 0 } };
-  const wide = { x: random([2, 24, 23, 5]), w: random([3, 3, 5, 133]), gy: random([2, 12, 11, 133]) };
-  const back = { x: random([2, 12, 11, 5]), w: random([3, 3, 133, 5]), gy: random([2, 24, 23, 133]) };
+  const [x, w] = [random([2, 24, 23, 5]), random([3, 3, 5, 133])];
+  const [xt, wt] = [random([2, 12, 11, 5]), random([3, 3, 133, 5])];
+  const few = { x: random([1, 14, 13, 5]), gy: random([1, 7, 6, 133]), shape: [3, 3, 5, 133] };
+  const many = { x: random([1, 14, 13, 133]), gy: random([1, 7, 6, 5]), shape: [3, 3, 133, 5] };
+  const weightGrad = (variant: Variant, { x, gy, shape }: typeof few) =>
+    tiled(conv2dWeightGrad(leaf(x), leaf(gy), geometry, shape), weightGradTile, variant);
   const nodes: Record<string, (variant: Variant) => Node> = {
-    conv2d: (variant) => tiled(conv2d(leaf(wide.x), leaf(wide.w), geometry), conv2dTile, variant),
-    convTranspose2d: (variant) =>
-      tiled(convTranspose2d(leaf(back.x), leaf(back.w), geometry), convTranspose2dTile, variant),
-    "conv2dWeightGrad, many output channels": (variant) =>
-      tiled(conv2dWeightGrad(leaf(wide.x), leaf(wide.gy), geometry, wide.w.shape), weightGradTile, variant),
-    "conv2dWeightGrad, many input channels": (variant) =>
-      tiled(conv2dWeightGrad(leaf(back.gy), leaf(back.x), geometry, back.w.shape), weightGradTile, variant),
+    conv2d: (variant) => tiled(conv2d(leaf(x), leaf(w), geometry), conv2dTile, variant),
+    convTranspose2d: (variant) => tiled(convTranspose2d(leaf(xt), leaf(wt), geometry), convTranspose2dTile, variant),
+    "conv2dWeightGrad, many output channels": (variant) => weightGrad(variant, few),
+    "conv2dWeightGrad, many input channels": (variant) => weightGrad(variant, many),
   };
-  let references: [Tensor, Bound][];
+  /** By kernel: the result and its bound. */
+  const references: [Tensor, Bound][] = [];
   beforeAll(() => {
-    const forward = conv.bounds(wide.x, wide.w, null, geometry, wide.gy);
-    const backward = transposed.bounds(back.x, back.w, null, geometry, back.gy);
-    references = [
-      [conv.forward(wide.x, wide.w, null, geometry), forward.y],
-      [transposed.forward(back.x, back.w, null, geometry), backward.y],
-      [conv.backward(wide.x, wide.w, null, geometry, wide.gy).gw, forward.gw],
-      [transposed.backward(back.x, back.w, null, geometry, back.gy).gw, backward.gw],
-    ];
+    const add = (inputs: [Tensor, Tensor], f: (a: Tensor, b: Tensor) => Tensor) => {
+      references.push([f(...inputs), sumBounds((a: Tensor, b: Tensor) => ({ y: f(a, b) }), ...inputs).y]);
+    };
+    add([x, w], (a, b) => conv.forward(a, b, null, geometry));
+    add([xt, wt], (a, b) => transposed.forward(a, b, null, geometry));
+    for (const { x, gy, shape } of [few, many]) {
+      add([x, gy], (a, b) => conv.backward(a, zeros(shape), null, geometry, b).gw);
+    }
   });
 
   it.each(TILES.map((tile) => [`${tile.M}×${tile.N}`, tile] as const))("%s", async (name, tile) => {
