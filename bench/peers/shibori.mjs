@@ -97,9 +97,9 @@ async function step(gpu, tuner) {
   return [workOf(program, () => program.run(), result)];
 }
 
-/** @throws Error if the program leaves out work that its GFLOP/s would be counted for */
+/** @throws Error if the program leaves out work that its GFLOP/s would be counted for; it may do more (biases) */
 function checkWork(program, flops) {
-  if (program.flops !== flops) throw new Error(`the program does ${program.flops} operations, not ${flops}`);
+  if (program.flops < flops) throw new Error(`the program does ${program.flops} operations, not ${flops}`);
 }
 
 const workOf = (program, run, result) => ({
