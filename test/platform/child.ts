@@ -83,7 +83,7 @@ try {
 console.error("end");
 `;
 
-/** A folder with the platform modules in one bundle, the child script and the named packages; nothing else to resolve. */
+/** A folder with the platform modules in one bundle, the child script, the named packages and zod; nothing else to resolve. */
 export async function makeHouse(packages = ["webgpu", "@sparticuz/chromium"]): Promise<string> {
   const house = mkdtempSync(join(tmpdir(), "shibori-platform-"));
   const modules = ["adapters", "embedded", "node", "report"];
@@ -102,7 +102,7 @@ export async function makeHouse(packages = ["webgpu", "@sparticuz/chromium"]): P
   });
   writeFileSync(join(house, "child.mjs"), SCRIPT);
   const require = createRequire(join(ROOT, "package.json"));
-  for (const name of packages) {
+  for (const name of [...packages, "zod"]) {
     const link = join(house, "node_modules", name);
     const [packageRoot] = require.resolve(name).split(`/${name}/`);
     mkdirSync(dirname(link), { recursive: true });
