@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { chosen } from "../../../src/engine/candidates.js";
 import { type Dispatch, makeNode } from "../../../src/engine/graph.js";
 import { type ConvAttrs, withDerivative } from "../../../src/engine/ops/conv2d.js";
 import { conv2dWeightGrad } from "../../../src/engine/ops/conv2dWeightGrad.js";
@@ -103,6 +104,13 @@ describe("variants", () => {
   const names = (product: Omit<Product, "maxSplits">, maxSplits = 1000) =>
     variants({ ...product, maxSplits }).map(nameOf);
 
+  it("are what a GPU takes without a tuner, and a CPU does not", () => {
+    const node = conv2d(leaf(random([1, 9, 9, 5])), leaf(random([3, 3, 5, 9])));
+    const kernelOf = (cpu: boolean) =>
+      chosen(node, { cpu, subgroupSize: 8, kernels: {}, maxBindingBytes: 2 ** 27 }).name;
+    expect(kernelOf(false)).toMatch(/^tile /);
+    expect(kernelOf(true)).toMatch(/^subgroup/);
+  });
   it("of a large product is the largest tile without splits", () => {
     expect(names({ m: 65536, n: 128, k: 1600 })[0]).toBe("tile 128×128");
   });

@@ -42,7 +42,7 @@ export function tileConstants(tile: Tile, perRow: 1 | 4) {
   };
 }
 
-/** `count` products of one size, as the phases of a transposed convolution are; n counts padded channels. */
+/** `count` products [m, k]·[k, n] of one size, as the phases of a transposed convolution are. */
 export interface Product {
   readonly m: number;
   readonly n: number;
