@@ -72,17 +72,20 @@ function convolution(jax, { map, role, geometry }, data) {
   const release = shared(() => [x, w, g].map((array) => array.dispose()));
   return ["jitted", "not jitted"].map((variant) => {
     const f = variant === "jitted" ? jax.jit(compute) : compute;
-    let last;
+    // Work is submitted when somebody waits for its result: an array that is dropped before is never computed.
+    let pending = [];
     return {
       variant,
       run() {
-        last?.dispose();
-        last = f(...inputs.map((array) => array.ref));
+        const y = f(...inputs.map((array) => array.ref));
+        pending.push(y.blockUntilReady().then(() => y.dispose()));
       },
-      settle: async () => void (await last?.blockUntilReady()),
+      async settle() {
+        await Promise.all(pending);
+        pending = [];
+      },
       result: () => download(f(...inputs.map((array) => array.ref)), layout),
       dispose: release(() => {
-        last?.dispose();
         if (variant === "jitted") f.dispose();
       }),
     };
