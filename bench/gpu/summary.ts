@@ -42,7 +42,7 @@ export function summaryOf(folder: string): string {
     readdirSync(folder).filter((name) => name.startsWith(start) && name.endsWith(".json"));
   const benches = named("bench-").flatMap((name) => read<BenchRecord>(name));
   const peers = named("torch-").flatMap((name) => read<TorchRecord>(name));
-  const climbs = read<LadderRecord>("ladder.json").flatMap((record) => record.climbs);
+  const climbs = named("ladder-").flatMap((name) => read<LadderRecord>(name).flatMap((record) => record.climbs));
   return [
     ...machineLines(benches, peers),
     ...partLines(folder),
