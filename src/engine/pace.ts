@@ -43,10 +43,11 @@ export class Pace {
     await this.gpu.device.queue.onSubmittedWorkDone();
     const each = (performance.now() - begin) / count;
     const overslept = sleep > 1 && performance.now() - woke < 0.05 * sleep;
-    // The first steps tell nothing: drivers compile kernels in them.
+    // The first steps tell nothing: drivers compile kernels in them. Then in small steps: polling slows a CPU adapter
+    // down, so that what was measured while much was polled is too long, and to sleep far less would be to poll more.
     if (this.#stepMs === undefined) this.#stepMs = 0;
-    else if (overslept) this.#stepMs = expected / 2;
-    else this.#stepMs = expected ? Math.min(each, expected * 1.5) : each;
+    else if (overslept) this.#stepMs = expected * 0.93;
+    else this.#stepMs = expected ? Math.min(each, expected * 1.15) : each;
     this.gpu.check();
   }
 }
