@@ -37,17 +37,17 @@ export class Pace {
     // While a promise of the queue is pending, Dawn's node binding polls and takes a core from a CPU adapter: sleep
     // through most of the expected time first.
     const expected = this.#stepMs ?? 0;
-    const sleep = expected * Math.min(count, 2) * 0.9;
+    const sleep = expected * count * 0.9;
     if (sleep > 1) await new Promise((resolve) => setTimeout(resolve, sleep));
     const woke = performance.now();
     await this.gpu.device.queue.onSubmittedWorkDone();
     const each = (performance.now() - begin) / count;
     const overslept = sleep > 1 && performance.now() - woke < 0.05 * sleep;
-    // The first steps tell nothing: drivers compile kernels in them. Then in small steps: polling slows a CPU adapter
+    // The first steps tell nothing: drivers compile kernels in them. Then in smaller steps than halves: polling slows a CPU adapter
     // down, so that what was measured while much was polled is too long, and to sleep far less would be to poll more.
     if (this.#stepMs === undefined) this.#stepMs = 0;
-    else if (overslept) this.#stepMs = expected * 0.93;
-    else this.#stepMs = expected ? Math.min(each, expected * 1.15) : each;
+    else if (overslept) this.#stepMs = expected * 0.75;
+    else this.#stepMs = expected ? Math.min(each, expected * 1.25) : each;
     this.gpu.check();
   }
 }
