@@ -23,16 +23,16 @@ if [ ! -e dist-gpu/cli.mjs ]; then
   exit 2
 fi
 
-export SHIBORI_ADAPTER=${ADAPTER:-hardware} NO_COLOR=1
+export SHIBORI_ADAPTER=${ADAPTER:-hardware}
 python=${PYTHON:-python3}
 shibori=(node dist-gpu/cli.mjs)
 if [ "${SMALL:-}" ]; then
   presets=(avatar-64) profiled=avatar-64 tests=(nn) quick=(--quick) ladders=(dense sum)
-  device=cpu patience=4 limit=${LIMIT:-1800}
+  device=cpu threads=(--threads "$(nproc)") patience=4 limit=${LIMIT:-1800}
 else
   presets=(avatar-64 article-256 article-512-naive) profiled=article-256 tests=() quick=()
   ladders=(conv2d conv2dWeightGrad convTranspose2d dense sum)
-  device=cuda patience=1 limit=${LIMIT:-460}
+  device=cuda threads=() patience=1 limit=${LIMIT:-460}
 fi
 deadline=$((begin + limit))
 mkdir -p "$out"
@@ -68,7 +68,8 @@ describe() { # PRESET: what torch_step.py reads
 }
 beside() { # PRESET [LAYOUT]
   local name=torch-$1${2:-}
-  part "$name" 45 "$python" bench/peers/torch_step.py "$out/$1.json" --device $device ${2:+"-$2"} --json "$out/$name.json"
+  part "$name" 45 "$python" bench/peers/torch_step.py "$out/$1.json" --device $device "${threads[@]}" ${2:+"-$2"} \
+    --json "$out/$name.json"
 }
 
 part doctor 30 "${shibori[@]}" doctor
@@ -81,7 +82,7 @@ for preset in "${presets[@]}"; do
 done
 part "profile-$profiled" 60 "${shibori[@]}" profile --preset "$profiled" --trace "$out/trace-$profiled.json"
 for op in "${ladders[@]}"; do
-  part "ladder-$op" 45 node dist-gpu/bench-kernels.mjs --op "$op" --json "$out/ladder-$op.json"
+  part "ladder-$op" 60 node dist-gpu/bench-kernels.mjs --op "$op" --rounds 3 --json "$out/ladder-$op.json"
 done
 # Last, since it is the least that would be missed.
 if [ ! "$torch" ]; then for preset in "${presets[@]}"; do beside "$preset" -channels-last; done; fi

@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const DOCUMENTS = [
   "README.md",
+  "bench/README.md",
   "bench/kernels/README.md",
   ...(readdirSync(join(ROOT, "docs"), { recursive: true }) as string[])
     .filter((path) => path.endsWith(".md"))

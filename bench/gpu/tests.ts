@@ -15,7 +15,13 @@ const HERE = fileURLToPath(new URL(".", import.meta.url));
 const WORKERS = Math.min(4, availableParallelism());
 
 const temporary = mkdtempSync(join(tmpdir(), "shibori-tests-"));
-const env = { ...process.env, SHIBORI_TUNE: "off", SHIBORI_CACHE: join(temporary, "cache"), TMPDIR: temporary };
+const env = {
+  ...process.env,
+  NO_COLOR: "1",
+  SHIBORI_TUNE: "off",
+  SHIBORI_CACHE: join(temporary, "cache"),
+  TMPDIR: temporary,
+};
 
 /** Runs a file. What it printed comes along; Dawn's native warnings only where they may explain an end. */
 function run(file: string): Promise<Outcome & { printed: string }> {
