@@ -13,7 +13,8 @@ import { median, pairedRatio, spread } from "./statistics.mjs";
  * @property {Record<string, string>} [kernels] the tuner's choices
  */
 
-/** @typedef {{ name: string, work?: Work, ms?: number, wrong?: string, firstMs: number, deviation?: object }} Contestant */
+/** @typedef {{ name: string, work?: Work, ms?: number, wrong?: string, firstMs: number, deviation?: object,
+ *   trials?: Record<string, { wall: number, cpu: number }> }} Contestant trials: ms of each way that was tried */
 
 /** A sample repeats a work for about so long: host synchronisation at its end is then a small part. */
 const SAMPLE_MS = 300;
@@ -24,20 +25,37 @@ const TRIALS = 5;
 const TRIAL_MS = 3000;
 
 /**
- * Times `repetitions` of a work, in ms of wall time and of the adapter's CPU time each.
- *
- * While a promise of Dawn's queue is pending, its node binding polls and takes a core from a CPU adapter. Ours sleeps
- * through most of the expected time before it waits (src/engine/pace.ts); here the peers do the same.
- * @param {Work} work
- * @param {number} expectedMs the least that a repetition took so far; 0 if unknown
+ * Waits for a promise of Dawn's queue. While one is pending, Dawn's node binding polls in every turn of the event loop,
+ * which takes a core from a CPU adapter; so the thread sleeps half a millisecond between turns.
+ * @template T
+ * @param {Promise<T>} promise
  */
-export async function sample(work, repetitions, expectedMs) {
+async function wait(promise) {
+  let pending = true;
+  const done = () => {
+    pending = false;
+  };
+  promise.then(done, done);
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  while (pending) {
+    Atomics.wait(never, 0, 0, 0.5);
+    await new Promise(setImmediate);
+  }
+  return promise;
+}
+
+/**
+ * Times `repetitions` of a work, in ms of wall time and of the adapter's CPU time each.
+ * @param {Work} work
+ */
+export async function sample(work, repetitions) {
   const cpu = adapterCpuMs();
   const begin = performance.now();
-  for (let i = 0; i < repetitions; i++) await work.run();
-  const left = 0.8 * expectedMs * repetitions - (performance.now() - begin);
-  if (left > 1) await new Promise((resolve) => setTimeout(resolve, left));
-  await work.settle();
+  for (let i = 0; i < repetitions; i++) {
+    const ready = work.run();
+    if (ready) await wait(ready);
+  }
+  await wait(work.settle());
   const wall = performance.now() - begin;
   return { wall: wall / repetitions, cpu: (adapterCpuMs() - cpu) / repetitions };
 }
@@ -52,6 +70,7 @@ export async function sample(work, repetitions, expectedMs) {
  */
 export async function qualify(name, make, check, byCpu) {
   const begin = performance.now();
+  const trials = {};
   let firstMs = 0;
   let deviation;
   let wrong;
@@ -68,6 +87,7 @@ export async function qualify(name, make, check, byCpu) {
         continue;
       }
       const time = await shortTrial(work);
+      trials[work.variant] = time;
       const loser = (byCpu ? time.cpu < bestTime.cpu : time.wall < bestTime.wall) ? best : work;
       if (loser !== work) [best, bestTime] = [work, time];
       loser?.dispose();
@@ -75,19 +95,19 @@ export async function qualify(name, make, check, byCpu) {
   } catch (error) {
     wrong = `failed: ${error.message.split("\n")[0]}`;
   }
-  return { name, work: best, ms: bestTime.wall, wrong: best ? undefined : wrong, firstMs, deviation };
+  return { name, work: best, ms: bestTime.wall, wrong: best ? undefined : wrong, firstMs, deviation, trials };
 }
 
-/** @param {Work} work @returns the medians of `sample` for one repetition */
+/** @param {Work} work @returns the least of each of `sample`'s times, of one repetition */
 async function shortTrial(work) {
-  const times = [];
+  const least = { wall: Number.POSITIVE_INFINITY, cpu: Number.POSITIVE_INFINITY };
   const begin = performance.now();
-  let least = 0;
-  while (times.length < TRIALS && performance.now() - begin < TRIAL_MS) {
-    times.push(await sample(work, 1, least));
-    least = Math.min(...times.map(({ wall }) => wall));
+  for (let i = 0; i < 2 || (i < TRIALS && performance.now() - begin < TRIAL_MS); i++) {
+    const { wall, cpu } = await sample(work, 1);
+    least.wall = Math.min(least.wall, wall);
+    least.cpu = Math.min(least.cpu, cpu);
   }
-  return { wall: median(times.map(({ wall }) => wall)), cpu: median(times.map(({ cpu }) => cpu)) };
+  return least;
 }
 
 /**
@@ -100,16 +120,12 @@ export async function timeInTurns(contestants, { rounds, limitMs }) {
   const racing = [];
   for (const contestant of contestants.filter(({ work }) => work)) {
     const repetitions = Math.max(1, Math.min(MOST_REPETITIONS, Math.round(SAMPLE_MS / contestant.ms)));
-    // What is queued together takes less time each than what is waited for each time.
-    const least = repetitions > 1 ? (await sample(contestant.work, repetitions, 0)).wall : contestant.ms;
-    racing.push({ contestant, repetitions, least, wall: [], cpu: [] });
+    racing.push({ contestant, repetitions, wall: [], cpu: [] });
   }
   const begin = performance.now();
   for (let round = 0; round < rounds && (round === 0 || performance.now() - begin < limitMs); round++) {
     for (const r of racing) {
-      // Ours paces itself.
-      const { wall, cpu } = await sample(r.contestant.work, r.repetitions, r === racing[0] ? 0 : r.least);
-      r.least = Math.min(r.least, wall);
+      const { wall, cpu } = await sample(r.contestant.work, r.repetitions);
       r.wall.push(wall);
       r.cpu.push(cpu);
     }
@@ -118,8 +134,8 @@ export async function timeInTurns(contestants, { rounds, limitMs }) {
 }
 
 /** What a table and the JSON say of one contestant. @param {number} flops of one repetition */
-export function summarise({ name, work, wrong, firstMs, deviation }, times, ours, flops) {
-  const row = { library: name, variant: work?.variant, wrong, firstMs, deviation, kernels: work?.kernels };
+export function summarise({ name, work, wrong, firstMs, deviation, trials }, times, ours, flops) {
+  const row = { library: name, variant: work?.variant, wrong, firstMs, deviation, trials, kernels: work?.kernels };
   if (!times) return row;
   return {
     ...row,
