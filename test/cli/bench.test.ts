@@ -3,9 +3,13 @@ import type { BenchRecord, MeasuredKernel } from "../../src/bench/record.js";
 import type { ProfileRecord } from "../../src/cli/profile.js";
 import { profileText } from "../../src/cli/profileText.js";
 import { PRESETS } from "../../src/faceswap/presets.js";
+import { adapterKind } from "../../src/platform/node.js";
 import { benchRecord } from "../report/bench.js";
 import { opened } from "../report/html.js";
 import { ensureBuilt, Shell } from "./shell.js";
+
+// Each of these takes the embedded adapter 20 seconds: there they are for test:full.
+const short = (await adapterKind()) === "embedded" && !process.env.SHIBORI_FULL;
 
 const shell = new Shell();
 beforeAll(ensureBuilt);
@@ -34,7 +38,7 @@ function expectMachine({ adapter, versions, processor }: BenchRecord["machine"])
 }
 
 describe("shibori bench", () => {
-  it("prints, and writes all as JSON and as a page", async () => {
+  it.skipIf(short)("prints, and writes all as JSON and as a page", async () => {
     const printed = await shell.do("bench --quick --rounds 1 --preset avatar-64 --json bench.json --html page.html");
     for (const line of lines(printed)) expect(line.length, line).toBeLessThanOrEqual(120);
     expect(printed).not.toMatch(/undefined|NaN|Infinity|\[object/);
@@ -75,7 +79,7 @@ describe("shibori bench", () => {
 describe("shibori profile", () => {
   const TINY = "--set architecture.size=32 architecture.stages=[4] architecture.mid=4 architecture.code=4";
 
-  it("--json, and a trace; LPIPS needs no weights", async () => {
+  it.skipIf(short)("--json, and a trace; LPIPS needs no weights", async () => {
     const printed = await shell.do(`profile ${TINY} --loss lpips-squeeze=1 --rounds 2 --json --trace trace.json`);
     const record = JSON.parse(printed) as ProfileRecord;
     expect(record).toMatchObject({

@@ -53,7 +53,8 @@ describe("what nobody needs", () => {
   const w = input("w", [3, 3, 3, 8]);
   const b = input("b", [8]);
   const loss = sum(square(conv2d(x, w, { bias: b })));
-  const kernels = (wanted: Node[]) => dispatches(gradients(loss, wanted)).map((d) => d.kernel.name);
+  const kernels = (wanted: Node[]) =>
+    dispatches(gradients(loss, wanted)).map((d) => d.kernel.name.replace("_registers", ""));
 
   it("is not run: each gradient adds its own dispatches only", () => {
     const of = { x: kernels([x]), w: kernels([w]), b: kernels([b]), all: kernels([x, w, b]) };
