@@ -82,8 +82,6 @@ async function main(parts: readonly string[]): Promise<number> {
 const textOf = ({ passed, failed, skipped }: Pick<Outcome, "passed" | "failed" | "skipped">): string =>
   [`${passed} passed`, failed && `${failed} FAILED`, skipped && `${skipped} skipped`].filter(Boolean).join(", ");
 
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} finally {
-  rmSync(temporary, { recursive: true, force: true });
-}
+process.on("exit", () => rmSync(temporary, { recursive: true, force: true }));
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+process.exitCode = await main(process.argv.slice(2));
