@@ -39,6 +39,9 @@ async function download(array, layout) {
   return permute(await array.data(), shape, layout(shape).axes);
 }
 
+/** Work is lazy: what is disposed of before anyone asked for it is never done. */
+const submit = (array) => void array.ref.gpuBufferSync();
+
 /** Strided convolution or its transpose, as a layer. */
 function layerOf({ lax }, kind, stride, padding) {
   const pads = [padding, padding];
@@ -72,20 +75,18 @@ function convolution(jax, { map, role, geometry }, data) {
   const release = shared(() => [x, w, g].map((array) => array.dispose()));
   return ["jitted", "not jitted"].map((variant) => {
     const f = variant === "jitted" ? jax.jit(compute) : compute;
-    // Work is submitted when somebody waits for its result: an array that is dropped before is never computed.
-    let pending = [];
+    let last;
     return {
       variant,
       run() {
-        const y = f(...inputs.map((array) => array.ref));
-        pending.push(y.blockUntilReady().then(() => y.dispose()));
+        last?.dispose();
+        last = f(...inputs.map((array) => array.ref));
+        submit(last);
       },
-      async settle() {
-        await Promise.all(pending);
-        pending = [];
-      },
+      settle: async () => void (await last?.blockUntilReady()),
       result: () => download(f(...inputs.map((array) => array.ref)), layout),
       dispose: release(() => {
+        last?.dispose();
         if (variant === "jitted") f.dispose();
       }),
     };
@@ -175,6 +176,7 @@ function step(jax) {
     const queue = () => {
       loss?.dispose();
       [state, loss] = f(state, x.ref);
+      for (const array of jax.tree.leaves([state, loss])) submit(array);
     };
     const settle = async () => void (await loss?.blockUntilReady());
     async function result() {

@@ -55,6 +55,8 @@ async function openLibraries(gpu, versions) {
   const { tensorflow } = await import("./tensorflow.mjs");
   const { jaxJs } = await import("./jax.mjs");
   const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  const { watchLaunches } = await import("./launches.mjs");
+  watchLaunches();
   const checkAdapter = shareAdapter(gpu);
   const peers = [await tensorflow(versions["@tensorflow/tfjs"]), await jaxJs(versions["@jax-js/jax"])];
   for (const peer of peers) {
@@ -90,6 +92,7 @@ async function measure(benchmark, libraries, gpu, rounds) {
   const times = await timeInTurns(contestants, { rounds, limitMs: LIMIT_MS });
   progress("");
   gpu.check();
+  if (contestants[0].wrong) throw new Error(`${benchmark.id}: ours ${contestants[0].wrong}`);
   const rows = contestants.map((contestant, i) => {
     const { error } = libraries[i];
     if (error) return summarise({ ...contestant, wrong: `failed: ${error}` });

@@ -1,5 +1,6 @@
 // Runs, checks and times the libraries side by side.
 import { adapterCpuMs } from "./cpuTime.mjs";
+import { launched } from "./launches.mjs";
 import { median, pairedRatio, spread } from "./statistics.mjs";
 
 /**
@@ -13,8 +14,8 @@ import { median, pairedRatio, spread } from "./statistics.mjs";
  * @property {Record<string, string>} [kernels] the tuner's choices
  */
 
-/** @typedef {{ name: string, work?: Work, ms?: number, wrong?: string, firstMs: number, deviation?: object,
- *   trials?: Record<string, { wall: number, cpu: number }> }} Contestant trials: ms of each way that was tried */
+/** @typedef {{ name: string, work?: Work, ms?: number, launches?: number, wrong?: string, firstMs: number, deviation?: object,
+ *   trials?: Record<string, { wall: number, cpu: number, launches: number }> }} Contestant trials: ms of each way that was tried */
 
 /** A sample repeats a work for about so long: host synchronisation at its end is then a small part. */
 const SAMPLE_MS = 300;
@@ -45,11 +46,11 @@ async function wait(promise) {
 }
 
 /**
- * Times `repetitions` of a work, in ms of wall time and of the adapter's CPU time each.
+ * Times `repetitions` of a work, in ms of wall time and of the adapter's CPU time each, and counts kernels launched.
  * @param {Work} work
  */
 export async function sample(work, repetitions) {
-  const cpu = adapterCpuMs();
+  const [cpu, launches] = [adapterCpuMs(), launched()];
   const begin = performance.now();
   for (let i = 0; i < repetitions; i++) {
     const ready = work.run();
@@ -57,7 +58,11 @@ export async function sample(work, repetitions) {
   }
   await wait(work.settle());
   const wall = performance.now() - begin;
-  return { wall: wall / repetitions, cpu: (adapterCpuMs() - cpu) / repetitions };
+  return {
+    wall: wall / repetitions,
+    cpu: (adapterCpuMs() - cpu) / repetitions,
+    launches: (launched() - launches) / repetitions,
+  };
 }
 
 /**
@@ -75,7 +80,7 @@ export async function qualify(name, make, check, byCpu) {
   let deviation;
   let wrong;
   let best;
-  let bestTime = { wall: Number.POSITIVE_INFINITY, cpu: Number.POSITIVE_INFINITY };
+  let bestTime = { wall: Number.POSITIVE_INFINITY, cpu: Number.POSITIVE_INFINITY, launches: 0 };
   try {
     for (const work of await make()) {
       const checked = check(await work.result());
@@ -95,17 +100,19 @@ export async function qualify(name, make, check, byCpu) {
   } catch (error) {
     wrong = `failed: ${error.message.split("\n")[0]}`;
   }
-  return { name, work: best, ms: bestTime.wall, wrong: best ? undefined : wrong, firstMs, deviation, trials };
+  const { wall: ms, launches } = bestTime;
+  return { name, work: best, ms, launches, wrong: best ? undefined : wrong, firstMs, deviation, trials };
 }
 
-/** @param {Work} work @returns the least of each of `sample`'s times, of one repetition */
+/** @param {Work} work @returns of one repetition the least of each time, and its kernels */
 async function shortTrial(work) {
-  const least = { wall: Number.POSITIVE_INFINITY, cpu: Number.POSITIVE_INFINITY };
+  const least = { wall: Number.POSITIVE_INFINITY, cpu: Number.POSITIVE_INFINITY, launches: 0 };
   const begin = performance.now();
   for (let i = 0; i < 2 || (i < TRIALS && performance.now() - begin < TRIAL_MS); i++) {
-    const { wall, cpu } = await sample(work, 1);
+    const { wall, cpu, launches } = await sample(work, 1);
     least.wall = Math.min(least.wall, wall);
     least.cpu = Math.min(least.cpu, cpu);
+    least.launches = launches;
   }
   return least;
 }
@@ -125,17 +132,31 @@ export async function timeInTurns(contestants, { rounds, limitMs }) {
   const begin = performance.now();
   for (let round = 0; round < rounds && (round === 0 || performance.now() - begin < limitMs); round++) {
     for (const r of racing) {
-      const { wall, cpu } = await sample(r.contestant.work, r.repetitions);
+      const { wall, cpu, launches } = await sample(r.contestant.work, r.repetitions);
+      // A lazy library may never do what is thrown away before anyone looks at it.
+      if (launches !== r.contestant.launches) {
+        r.contestant.wrong ??= `failed: launches ${launches} kernels a repetition, alone ${r.contestant.launches}`;
+      }
       r.wall.push(wall);
       r.cpu.push(cpu);
     }
   }
-  return new Map(racing.map(({ contestant, repetitions, wall, cpu }) => [contestant, { repetitions, wall, cpu }]));
+  const fair = racing.filter(({ contestant }) => !contestant.wrong);
+  return new Map(fair.map(({ contestant, repetitions, wall, cpu }) => [contestant, { repetitions, wall, cpu }]));
 }
 
 /** What a table and the JSON say of one contestant. @param {number} flops of one repetition */
-export function summarise({ name, work, wrong, firstMs, deviation, trials }, times, ours, flops) {
-  const row = { library: name, variant: work?.variant, wrong, firstMs, deviation, trials, kernels: work?.kernels };
+export function summarise({ name, work, wrong, firstMs, deviation, trials, launches }, times, ours, flops) {
+  const row = {
+    library: name,
+    variant: work?.variant,
+    wrong,
+    firstMs,
+    deviation,
+    trials,
+    launches,
+    kernels: work?.kernels,
+  };
   if (!times) return row;
   return {
     ...row,

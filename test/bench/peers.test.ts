@@ -160,6 +160,59 @@ describe("what is measured", async () => {
   });
 });
 
+describe("timing", async () => {
+  const { qualify, timeInTurns } = await load("measure.mjs");
+  const { watchLaunches } = await load("launches.mjs");
+  class Encoder {
+    dispatchWorkgroups(): void {}
+  }
+  (globalThis as { GPUComputePassEncoder?: unknown }).GPUComputePassEncoder = Encoder;
+  watchLaunches();
+
+  /** Three kernels a repetition, at once or when it is waited for: then all of them, or only the last repetition's. */
+  function work(kind: "eager" | "lazy" | "forgetful", ms = 2) {
+    let queued = 0;
+    const launch = (repetitions: number) => {
+      for (let i = 0; i < 3 * repetitions; i++) new Encoder().dispatchWorkgroups();
+    };
+    return {
+      variant: kind,
+      run: () => (kind === "eager" ? launch(1) : void queued++),
+      settle: async () => {
+        launch(kind === "forgetful" ? Math.min(queued, 1) : queued);
+        queued = 0;
+        await new Promise((resolve) => setTimeout(resolve, ms));
+      },
+      result: async () => kind,
+      dispose: () => {},
+    };
+  }
+  const right = () => ({ worst: 0, deviation: {} });
+
+  it("takes the fastest right way, and tells what is wrong with the others", async () => {
+    const ways = () => [work("eager", 30), work("lazy", 2)];
+    expect((await qualify("peer", ways, right, false)).work.variant).toBe("lazy");
+    const picky = (result: string) => ({ worst: result === "lazy" ? 7 : 0, deviation: { off: 7 } });
+    expect((await qualify("peer", ways, picky, false)).work.variant).toBe("eager");
+    const none = await qualify("peer", ways, () => ({ worst: 7, deviation: { off: 7 } }), false);
+    expect(none.work).toBeUndefined();
+    expect(none.wrong).toBe('wrong (lazy): {"off":7}');
+  });
+
+  it("does not time a library that leaves out queued work", async () => {
+    const contestants = [];
+    for (const kind of ["eager", "lazy", "forgetful"] as const) {
+      contestants.push(await qualify(kind, () => [work(kind, 20)], right, false));
+    }
+    const times = await timeInTurns(contestants, { rounds: 2, limitMs: 1000 });
+    expect([...times.keys()].map(({ name }) => name)).toEqual(["eager", "lazy"]);
+    const [{ repetitions, wall }] = times.values();
+    expect(repetitions).toBeGreaterThan(1);
+    expect(wall).toHaveLength(2);
+    expect(contestants[2].wrong).toMatch(/^failed: launches 0\.\d+ kernels a repetition, alone 3$/);
+  });
+});
+
 describe("the table", async () => {
   const { table } = await load("table.mjs");
   const { summarise } = await load("measure.mjs");
