@@ -76,6 +76,7 @@ export function scalingChart(curves: readonly Curve[], about: string): string {
     ].join("\n");
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" font-family="sans-serif" font-size="12">
+<title>Time of a training step over its work, as batch, resolution and channels grow</title>
 <rect width="${WIDTH}" height="${HEIGHT}" fill="#fff"/>
 <text x="${x0}" y="22" font-size="13">A training step of the demo's network as one thing grows: ${about}</text>
 ${[...across, ...up, ...equal].join("\n")}
