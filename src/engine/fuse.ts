@@ -107,70 +107,50 @@ const value = (x: Node): Node => (x.op.kind === "alias" && elements(x.shape) ===
 function writeTogether(outputs: readonly Node[]): Node[] {
   const order = topological(outputs);
   const absorbed = chooseAbsorbed(outputs, order);
-  // Expressions over original nodes, of those that are written into others.
+  // Of the nodes that are written into others, over the graph as it was.
   const expressions = new Map<Node, { inputs: Node[]; expression: Expression }>();
-  const merged = (node: Node, own: Expression | undefined) => {
+  /** A node's inputs, with the expressions of those that are written into it, and `own` behind them. */
+  const merged = (node: Node, own?: Expression) => {
     const inputs: Node[] = [];
     const steps: Expression["steps"][number][] = [];
     const k: number[] = [];
     const done = new Map<Node, number>();
-    const place = (x: Node): number => {
-      const known = done.get(x);
-      if (known !== undefined) return known;
-      const inner = expressions.get(x);
-      if (!inner) {
-        done.set(x, inputs.push(x) - 1);
-      } else {
-        const by = k.length;
-        const results: number[] = [];
-        const from = inner.inputs.map(place);
-        for (const { name, formula, operands } of inner.expression.steps) {
-          const at = operands.map((n) => (n < 0 ? results[-1 - n] : from[n]));
-          results.push(-steps.push({ name, formula: renumbered(formula, by), operands: at }));
-        }
-        k.push(...inner.expression.k);
-        done.set(x, results[results.length - 1]);
-      }
-      return done.get(x) as number;
-    };
-    const operands = node.inputs.map((x) => place(value(x)));
-    if (own) {
+    /** Appends steps whose inputs stand at `places`. @returns where their result stands */
+    const append = (expression: Expression, places: readonly number[]): number => {
       const by = k.length;
       const results: number[] = [];
-      for (const { name, formula, operands: of } of own.steps) {
-        const at = of.map((n) => (n < 0 ? results[-1 - n] : operands[n]));
+      for (const { name, formula, operands } of expression.steps) {
+        const at = operands.map((n) => (n < 0 ? results[-1 - n] : places[n]));
         results.push(-steps.push({ name, formula: renumbered(formula, by), operands: at }));
       }
-      k.push(...own.k);
-    }
+      k.push(...expression.k);
+      return results[results.length - 1];
+    };
+    const place = (x: Node): number => {
+      const inner = expressions.get(x);
+      const at = done.get(x) ?? (inner ? append(inner.expression, inner.inputs.map(place)) : inputs.push(x) - 1);
+      done.set(x, at);
+      return at;
+    };
+    const places = node.inputs.map((x) => place(value(x)));
+    if (own) append(own, places);
     return { inputs, expression: { steps, k } };
   };
   for (const node of order)
     if (absorbed.has(node) && isPointwise(node)) expressions.set(node, merged(node, node.attrs));
 
   const made = new Map<Node, Node>();
+  const remade = (x: Node) => made.get(x) as Node;
   for (const node of order) {
     if (absorbed.has(node)) continue;
     const reads = node.inputs.map(value).some((x) => absorbed.has(x));
     if (reads && isPointwise(node)) {
       const { inputs, expression } = merged(node, node.attrs);
-      made.set(
-        node,
-        fused(
-          inputs.map((x) => made.get(x) as Node),
-          { ...expression, shape: node.shape },
-        ),
-      );
+      made.set(node, fused(inputs.map(remade), { ...expression, shape: node.shape }));
     } else if (reads && isSum(node)) {
-      const { inputs, expression } = merged(node, undefined);
+      const { inputs, expression } = merged(node);
       const attrs = { axes: node.attrs.axes, ...expression, shape: node.inputs[0].shape };
-      made.set(
-        node,
-        fusedSum(
-          inputs.map((x) => made.get(x) as Node),
-          attrs,
-        ),
-      );
+      made.set(node, fusedSum(inputs.map(remade), attrs));
     } else {
       const inputs = node.inputs.map((x) => made.get(x) ?? x);
       const same = inputs.every((x, i) => x === node.inputs[i]);

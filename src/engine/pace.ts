@@ -43,8 +43,8 @@ export class Pace {
     await this.gpu.device.queue.onSubmittedWorkDone();
     const each = (performance.now() - begin) / count;
     const overslept = sleep > 1 && performance.now() - woke < 0.05 * sleep;
-    // The first steps tell nothing: drivers compile kernels in them. Then in smaller steps than halves: polling slows a CPU adapter
-    // down, so that what was measured while much was polled is too long, and to sleep far less would be to poll more.
+    // The first steps tell nothing: drivers compile kernels in them. Then in small steps: polling slows a CPU adapter
+    // down, so what was measured while much was polled is too long, and to sleep far less would be to poll more.
     if (this.#stepMs === undefined) this.#stepMs = 0;
     else if (overslept) this.#stepMs = expected * 0.75;
     else this.#stepMs = expected ? Math.min(each, expected * 1.25) : each;
