@@ -1,8 +1,8 @@
 import { afterAll, afterEach, expect } from "vitest";
 import { Gpu } from "../src/engine/gpu.js";
 import { makeNode, type Node } from "../src/engine/graph.js";
-import { runsSubgroupKernels } from "../src/engine/ops/conv2d.js";
 import type { PackAttrs } from "../src/engine/ops/pack.js";
+import { runsSubgroupKernels } from "../src/engine/ops/subgroup.js";
 import { bytes, lastBlocks, type Shape, unpack } from "../src/engine/shape.js";
 import { type CompileOptions, compile, constant, gradients, mul, type Program, sum } from "../src/index.js";
 import { openGpu } from "../src/platform/node.js";

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { create, globals } from "webgpu";
 import { GpuError } from "../../src/engine/errors.js";
 import { type Dispatch, type Node, topological } from "../../src/engine/graph.js";
-import { subgroupTiles } from "../../src/engine/ops/conv2d.js";
+import { subgroupTiles } from "../../src/engine/ops/subgroup.js";
 import { TILES, tileConstants } from "../../src/engine/ops/tiles/tile.js";
 import { encodeUniform, type Kernel, reflect, specialise, unroll } from "../../src/engine/shader.js";
 import * as shibori from "../../src/index.js";
@@ -114,6 +114,15 @@ describe("every kernel", () => {
     }
     expect(sources.size).toBeGreaterThan(40);
     for (const kernel of sources.values()) expect(await complaint(kernel), kernel.source).toBe("");
+  });
+
+  // WGSL files stand on their own, so each has its copy.
+  it.each(["activate", "slope", "finish", "divide"])("has the same %s as the others that have one", (name) => {
+    const copies = KERNELS.flatMap(
+      ({ source }) => new RegExp(`^fn ${name}\\([\\s\\S]*?^}`, "m").exec(source)?.[0] ?? [],
+    );
+    expect(copies.length).toBeGreaterThan(4);
+    expect(new Set(copies).size).toBe(1);
   });
 
   it("that is broken is noticed", async () => {

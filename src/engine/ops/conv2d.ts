@@ -8,6 +8,7 @@ import { blocks, format, lastBlocks, type Shape, sameShape } from "../shape.js";
 import { conv2dWeightGrad } from "./conv2dWeightGrad.js";
 import { convInputGrad } from "./convTranspose2d.js";
 import { activationCode, activationGrad } from "./pointwise.js";
+import { NARROW_PIXELS, runsSubgroupKernels, smallFlag, subgroupTiles, tileName } from "./subgroup.js";
 import { sum } from "./sum.js";
 import { conv2dTiles } from "./tiles/convTiles.js";
 
@@ -176,38 +177,8 @@ export function withDerivative<A extends ConvAttrs>(node: Node<A>, activation: A
   return makeNode(node.op, [...node.inputs, y], { ...node.attrs, activation, derivative: true });
 }
 
-/** Whether the subgroup kernels fit an adapter whose subgroups have so many lanes (0: none, or no single size). */
-export const runsSubgroupKernels = (lanes: number): boolean => lanes === 4 || lanes === 8 || lanes === 16;
-
-/** Pixels of a lane in the kernels for up to four output channels. */
-export const NARROW_PIXELS = 8;
-
-/** Whether the CPU kernels' short division is exact for so many pixels and a tile beyond. */
-export const smallFlag = (pixels: number) => ({ SMALL: pixels + 4096 < 2 ** 20 ? 1 : 0 });
-
 /** How many vec4s of channels lie side by side in a baseline workgroup of 64. */
 export const baselineLanes = (co4: number): number => (co4 >= 16 ? 16 : co4 >= 8 ? 8 : co4 >= 4 ? 4 : 1);
-
-/** The constants of the subgroup kernels for a tile of `pixels` × `blocks` vec4s of channels, and what one launch covers. */
-export function subgroupTile(SG: number, pixels: number, blocks: number) {
-  const USED = Math.min(SG, pixels);
-  const MORE = SG / blocks - 1;
-  const constants = { SG, PIXELS: pixels, USED, LOADS: pixels / USED, BLOCKS: blocks, MORE };
-  return { constants, pixels: pixels * (MORE + 1), blocks };
-}
-
-/** The tiles worth trying for so many vec4s of channels and so many pixels (of one phase): the best guess first. */
-export function subgroupTiles(SG: number, co4: number, pixels: number): ReturnType<typeof subgroupTile>[] {
-  let blocks = 1;
-  while (blocks < Math.min(co4, SG)) blocks *= 2;
-  // Twice as many pixels halve the loads of weights, as far as registers and pixels reach.
-  const counts = pixels <= 4 ? [4, 8] : pixels <= 8 ? [8, 16] : [16, 8];
-  return counts.filter((n) => n >= SG || n < 8).map((n) => subgroupTile(SG, n, blocks));
-}
-
-/** The name of a subgroup tile's kernel among the candidates: its pixels and channels. */
-export const tileName = ({ constants: { PIXELS, BLOCKS } }: ReturnType<typeof subgroupTile>): string =>
-  `subgroup ${PIXELS}×${4 * BLOCKS}`;
 
 /**
  * 2-D convolution (cross-correlation): y[n,oy,ox,o] = act(b[o] + Σ x[n, oy·s+ky−top, ox·s+kx−left, c] · w[ky,kx,c,o]).

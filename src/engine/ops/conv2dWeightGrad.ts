@@ -6,9 +6,10 @@ import { lowerChosen } from "../candidates.js";
 import { type Candidate, type Dispatch, makeNode, type Node, type Op, refuse, Scratch } from "../graph.js";
 import { folded, kernel, linear } from "../lower.js";
 import { blocks, bytes, lastBlocks, type Shape } from "../shape.js";
-import { type ConvGeometry, checkGeometry, conv2d, runsSubgroupKernels, smallFlag } from "./conv2d.js";
+import { type ConvGeometry, checkGeometry, conv2d } from "./conv2d.js";
 import { convInputGrad } from "./convTranspose2d.js";
 import { add } from "./pointwise.js";
+import { runsSubgroupKernels, smallFlag } from "./subgroup.js";
 import { weightGradTiles } from "./tiles/weightGradTiles.js";
 
 interface WeightGradAttrs extends ConvGeometry {
@@ -117,7 +118,9 @@ const weightGradOp: Op<WeightGradAttrs> = {
       };
       let fitting = 1;
       while (fitting < Math.min(co4, SG)) fitting *= 2;
-      candidates.unshift(variant(fitting), ...(fitting < SG ? [variant(SG)] : []));
+      // A group's partial sums are as large as the result.
+      const grouped = fitting < SG && (bytes(node.shape) * SG) / fitting <= target.maxBindingBytes;
+      candidates.unshift(...(grouped ? [variant(fitting)] : []), variant(SG));
     }
     return candidates;
   },

@@ -16,15 +16,11 @@ import {
   conv2d,
   epilogue,
   everySide,
-  NARROW_PIXELS,
-  runsSubgroupKernels,
-  smallFlag,
-  subgroupTiles,
-  tileName,
   withDerivative,
 } from "./conv2d.js";
 import { conv2dWeightGrad } from "./conv2dWeightGrad.js";
 import { activationGrad } from "./pointwise.js";
+import { NARROW_PIXELS, runsSubgroupKernels, smallFlag, subgroupTiles, tileName } from "./subgroup.js";
 import { sum } from "./sum.js";
 import { convTranspose2dTiles } from "./tiles/convTiles.js";
 
@@ -74,6 +70,7 @@ const convTranspose2dOp: Op<TransposeAttrs> = {
       return [Math.ceil(pixelGroups / folds), channelGroups * folds, phases];
     };
     const grid = (pixelGroups: number, channelGroups: number) => fold(pixelGroups, channelGroups, stride * stride);
+    const small = smallFlag(batch * oh * ow);
     /** For few output channels: a product with all taps' weights side by side, whose columns a second pass gathers. */
     const columnShape = [batch, h, width, kh * kw * co];
     const columnBytes = bytes(columnShape);
@@ -103,7 +100,6 @@ const convTranspose2dOp: Op<TransposeAttrs> = {
       };
       return [first, second];
     };
-    const small = smallFlag(batch * oh * ow);
     const LANES = baselineLanes(co4);
     const candidates: Candidate[] = [
       ...convTranspose2dTiles(node, target),
