@@ -1,11 +1,12 @@
 // The ladder of kernels: checks and times every rung. `npm run bench:kernels -- --help`; how to read it: README.md here.
-import { writeFileSync } from "node:fs";
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { measureRoofs } from "../../src/bench/roofs.js";
 import { adapterOf } from "../../src/cli/machine.js";
-import { GpuError, UserError } from "../../src/engine/errors.js";
+import { UserError } from "../../src/engine/errors.js";
 import { adapterLine, openGpu } from "../../src/platform/node.js";
 import { versions } from "../../src/platform/versions.js";
+import { checkFilePath, writeFileAtomic } from "../../src/storage/files.js";
+import { runScript } from "../script.js";
 import { type Climb, checkOdd, climb } from "./climb.js";
 import { type Figures, figuresOf } from "./figures.js";
 import type { Ladder, Sizes } from "./ladder.js";
@@ -52,21 +53,11 @@ function plan({ op, shape }: Options): [Ladder, [string, Sizes][]][] {
   return work;
 }
 
-/** @throws UserError */
-function write(file: string | undefined, text: string): void {
-  if (file === undefined) return;
-  try {
-    writeFileSync(file, text && `${text}\n`);
-  } catch (error) {
-    throw new UserError(`--json: ${(error as Error).message}`);
-  }
-}
-
 /** @returns the exit code: 1 if a rung is wrong */
 async function main(): Promise<number> {
   const options = command.parse().opts<Options>();
   const work = plan(options);
-  write(options.json, ""); // before the minutes of measuring
+  if (options.json) checkFilePath(options.json);
   const gpu = await openGpu({ adapter: options.adapter });
   console.log(adapterLine(gpu));
   const roofs = await measureRoofs(gpu);
@@ -101,23 +92,11 @@ async function main(): Promise<number> {
     climbs.push(...own);
   }
   const machine = { adapter: adapterOf(gpu), versions: versions() };
-  write(options.json, JSON.stringify({ date, command: process.argv.slice(2), ...machine, roofs, climbs }, null, 2));
+  const record = { date, command: process.argv.slice(2), ...machine, roofs, climbs };
+  if (options.json) writeFileAtomic(options.json, `${JSON.stringify(record, null, 2)}\n`);
   const wrong = climbs.flatMap(({ results }) => results).filter((result) => result.wrong);
   if (wrong.length) console.error(`bench:kernels: ${wrong.length} wrong, see above`);
   return wrong.length ? 1 : 0;
 }
 
-/** Exit codes as the command line's: 0 all right, 1 a rung is wrong or the machine failed, 2 the caller's mistake. */
-async function exitCode(): Promise<number> {
-  try {
-    return await main();
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    if (!(error instanceof UserError || error instanceof GpuError)) throw error;
-    console.error(`bench:kernels: ${error.message}`);
-    return error instanceof UserError ? 2 : 1;
-  }
-}
-
-process.exitCode = await exitCode();
-process.stdout.write("", () => process.exit());
+await runScript("bench:kernels", main);

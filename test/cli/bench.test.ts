@@ -3,13 +3,13 @@ import type { BenchRecord, MeasuredKernel } from "../../src/bench/record.js";
 import type { ProfileRecord } from "../../src/cli/profile.js";
 import { profileText } from "../../src/cli/profileText.js";
 import { PRESETS } from "../../src/faceswap/presets.js";
-import { adapterKind } from "../../src/platform/node.js";
+import { gpu } from "../gpu.js";
 import { benchRecord } from "../report/bench.js";
 import { opened } from "../report/html.js";
 import { ensureBuilt, Shell } from "./shell.js";
 
 // Each of these takes the embedded adapter 20 seconds: there they are for test:full.
-const short = (await adapterKind()) === "embedded" && !process.env.SHIBORI_FULL;
+const short = gpu.kind === "embedded" && !process.env.SHIBORI_FULL;
 
 const shell = new Shell();
 beforeAll(ensureBuilt);
