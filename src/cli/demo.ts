@@ -1,8 +1,8 @@
 import { Command } from "commander";
 import type { AdapterKind } from "../engine/gpu.js";
 import { presetNamed } from "../faceswap/presets.js";
-import { adapterKind } from "../platform/node.js";
 import { adapterOption } from "./options.js";
+import { openAdapter } from "./session.js";
 import { startRun } from "./startRun.js";
 import { type TuneWhen, tuneOption } from "./tune.js";
 
@@ -13,13 +13,13 @@ interface DemoOptions {
   tune: TuneWhen;
 }
 
-/** What the demo trains, and why no more: on the embedded driver 128 pixels would take half an hour. */
+/** What the demo trains, and why no more. */
 const DEMOS: Record<AdapterKind, { preset: string; why: string }> = {
   hardware: { preset: "avatar-128", why: "" },
   software: { preset: "avatar-128", why: "" },
   embedded: {
     preset: "avatar-64",
-    why: "; the embedded driver is too slow for avatar-128, where eyes and mouth follow too",
+    why: " (this adapter is too slow for avatar-128, where eyes and mouth follow too)",
   },
 };
 
@@ -34,7 +34,8 @@ export function demoCommand(): Command {
 }
 
 async function demo({ out, overwrite, adapter, tune }: DemoOptions): Promise<void> {
-  const { preset, why } = DEMOS[await adapterKind(adapter)];
+  const gpu = await openAdapter(adapter);
+  const { preset, why } = DEMOS[gpu.kind];
   console.log(`demo: ${preset}, ${presetNamed(preset).description}${why}`);
-  await startRun(out, { preset, overwrite, adapter, tune, tensorboard: false });
+  await startRun(out, { preset, overwrite, adapter, tune, tensorboard: false }, gpu);
 }

@@ -44,6 +44,7 @@ export async function resumeRun(path: string, options: TrainOptions): Promise<vo
   const networks = networksAgain(begun, options);
 
   const gpu = await openAdapter(options.adapter);
+  console.log("compiling kernels …");
   const begin = performance.now();
   // What another machine did after this checkpoint is taken back.
   const earlier = (begun.continued ?? []).filter(({ after }) => after < step);

@@ -19,7 +19,6 @@ import { shapesOf } from "./trained.js";
 export async function openAdapter(adapter: string | undefined): Promise<Gpu> {
   const gpu = await openGpu({ adapter });
   console.log(adapterLine(gpu));
-  console.log("compiling kernels …");
   return gpu;
 }
 

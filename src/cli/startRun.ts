@@ -1,4 +1,5 @@
 import { UserError } from "../engine/errors.js";
+import type { Gpu } from "../engine/gpu.js";
 import { checkCast, checkConfig, type TrainingConfig } from "../faceswap/config.js";
 import { lossFormulas } from "../faceswap/lossSlots.js";
 import { modelOf } from "../faceswap/model.js";
@@ -16,8 +17,12 @@ import { Signals } from "./signals.js";
 import type { TrainOptions } from "./train.js";
 import { Tuning } from "./tune.js";
 
-/** Trains a new run into a folder. @throws UserError, DivergedError, GpuError */
-export async function startRun(out: string, options: TrainOptions): Promise<void> {
+/**
+ * Trains a new run into a folder.
+ * @param opened the adapter, where the caller has opened it and said which
+ * @throws UserError, DivergedError, GpuError
+ */
+export async function startRun(out: string, options: TrainOptions, opened?: Gpu): Promise<void> {
   const { preset, overrides, config: chosen } = chosenConfig(options);
   const folders = foldersOf(options);
   if (folders && ["pair", "poses", "identities"].some((field) => Object.hasOwn(overrides, field))) {
@@ -41,7 +46,8 @@ export async function startRun(out: string, options: TrainOptions): Promise<void
   RunFolder.check(out, options);
 
   const signals = new Signals();
-  const gpu = await openAdapter(options.adapter);
+  const gpu = opened ?? (await openAdapter(options.adapter));
+  console.log("compiling kernels …");
   const begin = performance.now();
   const model = modelOf(config);
   const tuning = new Tuning(gpu, options.tune);

@@ -1,4 +1,7 @@
-/** The tuner on the command line. Training asks it, and what measures training: a program that runs a few hundred times would not earn it back. */
+/**
+ * The tuner on the command line. Training asks it, and what measures training: a program that runs a few hundred times
+ * would not earn it back.
+ */
 import { Option } from "commander";
 import type { Gpu } from "../engine/gpu.js";
 import { type Decision, Tuner } from "../engine/tuner.js";

@@ -38,7 +38,7 @@ const article512: Architecture = { size: 512, stages: articleStages, mid: 1024, 
 export const PRESETS = {
   "avatar-64": {
     ...COMMON,
-    description: "the demo: 64 px, code 3×3×64; swaps",
+    description: "64 px, code 3×3×64; swaps",
     architecture: { size: 64, stages: [16, 32], mid: 64, code: 64 },
     ...{ batch: 2, steps: 2400, rate: 2.5e-3 },
   },
@@ -60,7 +60,7 @@ export const PRESETS = {
   },
   "avatar-128-naive": {
     ...at128,
-    description: "the demo's network at 128 px, nothing else changed: code 7×7×64; does not swap",
+    description: "avatar-64's network at 128 px, nothing else changed: code 7×7×64; does not swap",
     architecture: naive,
   },
   "avatar-128-stage": {

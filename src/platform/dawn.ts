@@ -27,19 +27,22 @@ const RTLD_NODELETE = 0x1000;
 /** A substring that no adapter's name contains. */
 const NO_NAME = "\u0001";
 
+/** Whether the loader of this process is the embedded driver's, for want of one on the machine. */
+let preloaded = false;
+
 /** Every instance made, on globalThis: a module's own variable does not save it from V8 (see keepAlive). */
 const instances: GPU[] = [];
 Object.assign(globalThis, { shiboriDawnInstances: instances });
 
 /** Asks Dawn for an adapter of the machine's own drivers: the best one, or the one whose name contains `name`. */
 export async function openInstalled(options: DawnOptions, name?: string): Promise<OpenedAdapter | undefined> {
-  if (!hasVulkanLoader()) return undefined; // Dawn would only print a warning
+  if (!hasVulkanLoader() || preloaded) return undefined; // Dawn would only print warnings
   return request(options, name);
 }
 
 /** Names of the adapters of the machine's own drivers, the way Dawn spells them. */
 export async function listInstalled(): Promise<string[]> {
-  if (!hasVulkanLoader()) return [];
+  if (!hasVulkanLoader() || preloaded) return [];
   try {
     await request({}, NO_NAME);
     return [];
@@ -57,7 +60,10 @@ export async function listInstalled(): Promise<string[]> {
 export async function openEmbedded(options: DawnOptions): Promise<OpenedAdapter> {
   if (!isMainThread) throw new UserError("the embedded adapter opens in the main thread only, not in a worker thread");
   const driver = unpackEmbedded();
-  if (!hasVulkanLoader()) preload(driver);
+  if (!hasVulkanLoader()) {
+    preload(driver);
+    preloaded = true;
+  }
   const { robustness = false } = options;
   // SwiftShader's own zeroing of workgroup memory is an instruction a word: kernels compiled 4 to 6 times as long.
   const dawnOptions = [

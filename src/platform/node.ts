@@ -1,4 +1,4 @@
-import { type AdapterKind, Gpu } from "../engine/gpu.js";
+import { Gpu } from "../engine/gpu.js";
 import { remedy, selectAdapter } from "./adapters.js";
 import type { DawnOptions } from "./dawn.js";
 
@@ -19,15 +19,10 @@ export interface OpenGpuOptions extends DawnOptions {
  * @throws UserError if it is not there: the message lists what is.
  */
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
-  const { adapter: spec, maxBindingBytes, ...dawn } = options;
-  const { adapter, kind, keepAlive } = await selectAdapter(wanted(spec), dawn);
+  const { adapter: spec = process.env.SHIBORI_ADAPTER || "auto", maxBindingBytes, ...dawn } = options;
+  const { adapter, kind, keepAlive } = await selectAdapter(spec, dawn);
   return Gpu.open(adapter, { kind, keepAlive, maxBindingBytes });
 }
-
-const wanted = (spec?: string): string => spec ?? (process.env.SHIBORI_ADAPTER || "auto");
-
-/** The kind of the adapter that `openGpu` would open. @throws UserError if there is none */
-export const adapterKind = async (spec?: string): Promise<AdapterKind> => (await selectAdapter(wanted(spec))).kind;
 
 /** One line for the screen: which adapter runs and, where it is a slow one, how to get a faster one. */
 export function adapterLine(gpu: Pick<Gpu, "kind" | "adapter">): string {
