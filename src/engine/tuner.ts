@@ -96,8 +96,7 @@ export class Tuner {
     if (open.length) {
       this.options.onStart?.(open.length);
       const begin = performance.now();
-      const late = begin + 1e3 * (this.options.patience ?? Number.POSITIVE_INFINITY);
-      const timings = await this.#measureAll(gpu, open, late);
+      const timings = await this.#measureAll(gpu, open);
       this.seconds += (performance.now() - begin) / 1e3;
       for (const { signature, ways } of open) {
         decided.set(signature, { ...timings.get(signature)!, signature, standard: ways[0].name, measured: true });
@@ -109,10 +108,12 @@ export class Tuner {
     return Object.fromEntries(inOrder.map(({ signature, choice }) => [signature, choice]));
   }
 
-  async #measureAll(gpu: Gpu, jobs: readonly Job[], late: number): Promise<Map<string, Timing>> {
+  async #measureAll(gpu: Gpu, jobs: readonly Job[]): Promise<Map<string, Timing>> {
     // All at once, since some drivers compile in parallel. What fails is met again below.
     const kernels = jobs.flatMap(({ ways }) => ways.flatMap(({ dispatches }) => dispatches.map((each) => each.kernel)));
     await Promise.allSettled(kernels.map((kernel) => compileKernel(gpu, kernel)));
+    // Patience is for the drivers that compile at the first run: others have done it by now.
+    const late = performance.now() + 1e3 * (this.options.patience ?? Number.POSITIVE_INFINITY);
     const workbench = await gpu.scoped(
       "making room to time kernels",
       async () =>

@@ -1,8 +1,9 @@
 import reduce from "../../../shaders/reduce.wgsl";
-import sumLanes from "../../../shaders/sum_lanes.wgsl";
+import { lowerChosen } from "../candidates.js";
 import { aliasRoot, makeNode, type Node, type Op, Scratch } from "../graph.js";
 import { kernel, linear } from "../lower.js";
 import { bytes } from "../shape.js";
+import { addPartials, splitsOf, summings } from "./partialSums.js";
 import { copy } from "./reshape.js";
 
 /** Entries of flat buffers begin at multiples of this many bytes, WebGPU's binding alignment. */
@@ -71,30 +72,27 @@ export function pack(nodes: readonly Node[]): Node<PackAttrs> {
 const sumSquaresOp: Op<Record<string, never>> = {
   name: "sumSquares",
   shape: () => [],
-  lower(node, target) {
-    const flat = node.inputs[0] as Node<PackAttrs>;
-    const parts = windows(flat.attrs.bytes, target.maxBindingBytes);
-    const splits = target.cpu ? 128 : 16384;
-    // Every window has its own partial sums; the second pass adds them all in order.
-    const partial = new Scratch(splits * parts.length * 16);
-    return [
-      ...parts.map((part, i) => ({
-        kernel: kernel("reduce", reduce),
-        bind: { x0: { node: flat, ...part }, partial },
-        uniform: {
-          ...{ outputs: 1, splits, positions: part.bytes / 16, kn1: 1, ks0: 0, ks1: 0, rn1: 1, rs0: 1, rs1: 0 },
-          ...{ square: 1, to: i * splits },
-        },
-        groups: linear(splits),
-      })),
-      {
-        kernel: kernel("sum_lanes", sumLanes),
-        bind: { partial, y: node },
-        uniform: { floats: 4, last: 1, row: 4, outputs: 1, splits: splits * parts.length },
-        groups: linear(4),
-      },
-    ];
-  },
+  lower: lowerChosen,
+  candidates: (node, target) =>
+    summings((summing) => {
+      const flat = node.inputs[0] as Node<PackAttrs>;
+      const parts = windows(flat.attrs.bytes, target.maxBindingBytes);
+      const splits = splitsOf(summing.splits, parts[0].bytes / 16, parts.length, target);
+      // Every window has its own partial sums; the second pass adds them all in order.
+      const partial = new Scratch(splits * parts.length * 16);
+      return [
+        ...parts.map((part, i) => ({
+          kernel: kernel("reduce", reduce),
+          bind: { x0: { node: flat, ...part }, partial },
+          uniform: {
+            ...{ outputs: 1, splits, positions: part.bytes / 16, kn1: 1, ks0: 0, ks1: 0, rn1: 1, rs0: 1, rs1: 0 },
+            ...{ square: 1, to: i * splits },
+          },
+          groups: linear(splits),
+        })),
+        addPartials(node, partial, { outputs: 1, splits: splits * parts.length, lanes: true, tree: summing.tree }),
+      ];
+    }),
 };
 
 /** Σ g² over a packed buffer. */

@@ -1,10 +1,10 @@
 import reduce from "../../../shaders/reduce.wgsl";
-import sumLanes from "../../../shaders/sum_lanes.wgsl";
-import sumPartials from "../../../shaders/sum_partials.wgsl";
-import { type Dispatch, makeNode, type Node, type Op, refuse, Scratch, type Target } from "../graph.js";
+import { lowerChosen } from "../candidates.js";
+import { type Candidate, type Dispatch, makeNode, type Node, type Op, refuse, Scratch, type Target } from "../graph.js";
 import { kernel, linear } from "../lower.js";
-import { blocks, elements, lastBlocks, type Shape } from "../shape.js";
+import { elements, lastBlocks, type Shape } from "../shape.js";
 import { type Code, type Expression, nameOf, write } from "./expression.js";
+import { addPartials, splitsOf, summings } from "./partialSums.js";
 import { add, broadcastTo, scale, square, sub } from "./pointwise.js";
 import { concat } from "./region.js";
 import { reshape } from "./reshape.js";
@@ -50,49 +50,32 @@ const fusedSource = (code: Code): string =>
     });
 
 /** Sums of a tensor of shape `shape`, which is the input, or an expression of the inputs. */
-function lower(node: Node<SumAttrs>, target: Target, shape: Shape, expression?: Expression): Dispatch[] {
-  const { axes } = node.attrs;
-  const { kept, reduced } = mergedAxes(shape, axes);
-  const outputs = kept[0].n * kept[1].n;
-  const positions = reduced[0].n * reduced[1].n;
-  const wanted = Math.ceil((target.cpu ? 128 : 16384) / outputs);
-  const splits = Math.max(1, Math.min(wanted, Math.ceil(positions / 4)));
-  const lanes = axes.includes(shape.length - 1);
-  const partial = splits === 1 && !lanes ? node : new Scratch(outputs * splits * 16);
-  const inputs = Object.fromEntries(node.inputs.map((x, i) => [`x${i}`, x]));
-  const shapes = node.inputs.map((x) => x.shape);
-  const code = expression && write(expression, shapes, shape);
-  const first: Dispatch = {
-    kernel: code ? { name: `reduce:${nameOf(expression)}`, source: fusedSource(code) } : kernel("reduce", reduce),
-    bind: { ...inputs, partial },
-    uniform: {
-      ...{ outputs, splits, positions, kn1: kept[1].n, ks0: kept[0].stride, ks1: kept[1].stride },
-      ...{ rn1: reduced[1].n, rs0: reduced[0].stride, rs1: reduced[1].stride, square: 0, to: 0 },
-      ...code?.uniform,
-    },
-    groups: linear(outputs * splits),
-    flops: elements(shape),
-  };
-  if (partial === node) return [first];
-  if (!lanes) {
-    const second = {
-      kernel: kernel("sum_partials", sumPartials),
-      bind: { partial, y: node },
-      uniform: { count: outputs, splits },
-      groups: linear(outputs),
+const candidates = (node: Node<SumAttrs>, target: Target, shape: Shape, expression?: Expression): Candidate[] =>
+  summings((summing): Dispatch[] => {
+    const { axes } = node.attrs;
+    const { kept, reduced } = mergedAxes(shape, axes);
+    const outputs = kept[0].n * kept[1].n;
+    const positions = reduced[0].n * reduced[1].n;
+    const splits = splitsOf(Math.ceil(summing.splits / outputs), positions, outputs, target);
+    const lanes = axes.includes(shape.length - 1);
+    const partial = splits === 1 && !lanes ? node : new Scratch(outputs * splits * 16);
+    const inputs = Object.fromEntries(node.inputs.map((x, i) => [`x${i}`, x]));
+    const shapes = node.inputs.map((x) => x.shape);
+    const code = expression && write(expression, shapes, shape);
+    const first: Dispatch = {
+      kernel: code ? { name: `reduce:${nameOf(expression)}`, source: fusedSource(code) } : kernel("reduce", reduce),
+      bind: { ...inputs, partial },
+      uniform: {
+        ...{ outputs, splits, positions, kn1: kept[1].n, ks0: kept[0].stride, ks1: kept[1].stride },
+        ...{ rn1: reduced[1].n, rs0: reduced[0].stride, rs1: reduced[1].stride, square: 0, to: 0 },
+        ...code?.uniform,
+      },
+      groups: linear(outputs * splits),
+      flops: elements(shape),
     };
-    return [first, second];
-  }
-  const row = lastBlocks(node.shape) * 4;
-  const floats = blocks(node.shape) * 4;
-  const second = {
-    kernel: kernel("sum_lanes", sumLanes),
-    bind: { partial, y: node },
-    uniform: { floats, last: node.shape.at(-1) ?? 1, row, outputs, splits },
-    groups: linear(floats),
-  };
-  return [first, second];
-}
+    if (!(partial instanceof Scratch)) return [first];
+    return [first, addPartials(node, partial, { outputs, splits, lanes, tree: summing.tree })];
+  });
 
 const summed = (shape: Shape, axes: readonly number[]): Shape => shape.filter((_, i) => !axes.includes(i));
 
@@ -105,7 +88,8 @@ interface FusedSumAttrs extends SumAttrs, Expression {
 const fusedSumOp: Op<FusedSumAttrs> = {
   name: "sum",
   shape: (_, { axes, shape }) => summed(shape, axes),
-  lower: (node, target) => lower(node, target, node.attrs.shape, node.attrs),
+  lower: lowerChosen,
+  candidates: (node, target) => candidates(node, target, node.attrs.shape, node.attrs),
 };
 
 /** The sum over an expression of the inputs in one pass. */
@@ -122,7 +106,8 @@ const sumOp: Op<SumAttrs> = {
     }
     return summed(x, axes);
   },
-  lower: (node, target) => lower(node, target, node.inputs[0].shape),
+  lower: lowerChosen,
+  candidates: (node, target) => candidates(node, target, node.inputs[0].shape),
   backward(node, gy) {
     const [x] = node.inputs;
     const ones = x.shape.map((n, i) => (node.attrs.axes.includes(i) ? 1 : n));

@@ -77,9 +77,9 @@ it("copies what cannot lie inside: leaves, aliases, nodes packed before or read 
   expectWithin("packed again", values.other, tensor([], [twice]), { magnitude: fill([], twice), count: fill([], 16) });
 });
 
-it("sums squares, not counting gaps and padding", async () => {
-  const { y } = await evaluate(() => ({ y: sumSquares(pack(nodes())) }));
-  expectWithin("sum of squares", y, tensor([], [squares]), bound);
+it.each(["baseline", "tree"])("sums squares, not counting gaps and padding: %s", async (way) => {
+  const { y } = await evaluate(() => ({ y: sumSquares(pack(nodes())) }), { kernels: { "*": way } });
+  expectWithin(`sum of squares, ${way}`, y, tensor([], [squares]), bound);
 });
 
 it("sums squares in windows where one binding is too small for the whole", async () => {

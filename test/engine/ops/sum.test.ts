@@ -41,7 +41,10 @@ const cases: [number[], number[]?, boolean?][] = [
   [[4000]],
 ];
 
-describe.each(Object.entries(ops))("%s", (op, [build, reduction]) => {
+/** Each op with the second pass of CPU adapters and of GPUs. */
+const ways = Object.entries(ops).flatMap(([op, pair]) => ["baseline", "tree"].map((way) => [op, way, pair] as const));
+
+describe.each(ways)("%s, %s", (op, way, [build, reduction]) => {
   const drawn = cases.map(([shape, axes, keepDims], i) => {
     const random = randomTensors(1000 + i);
     // A mean of 2: a variance by squares alone would lose digits.
@@ -52,7 +55,7 @@ describe.each(Object.entries(ops))("%s", (op, [build, reduction]) => {
   });
   let values: Record<string, Value>;
   beforeAll(async () => {
-    values = await evaluate(() =>
+    const all = () =>
       Object.assign(
         {},
         ...drawn.map(({ name, x, options, gy }) => {
@@ -60,8 +63,8 @@ describe.each(Object.entries(ops))("%s", (op, [build, reduction]) => {
           const y = build(xs, options);
           return { [`${name} y`]: y, [`${name} gx`]: gradientsOf(y, gy, [xs])[0] };
         }),
-      ),
-    );
+      );
+    values = await evaluate(all, { kernels: { "*": way } });
   });
 
   it.each(drawn)("$name", ({ name, x, options, gy }) => {

@@ -90,7 +90,7 @@ function seconds({ tile, splits }: Variant, product: Product): number {
   return Math.max(multiply, load) + second;
 }
 
-/** Up to six variants that make sense for a product, the best guess first. */
+/** Up to eight variants that make sense for a product, the best guess first. */
 export function variants(product: Product): Variant[] {
   const { k, maxSplits } = product;
   const size = (tile: Tile) => tiles(tile, product) * tile.M * tile.N;
@@ -98,13 +98,15 @@ export function variants(product: Product): Variant[] {
   const bySeconds = (list: Variant[]) => list.sort((a, b) => seconds(a, product) - seconds(b, product));
   const ways = (tile: Tile): Variant[] => {
     const wanted = Math.ceil(BUSY / (tiles(tile, product) * invocations(tile)));
-    const splits = Math.min(wanted, Math.floor(k / LEAST_K), maxSplits);
-    return bySeconds([{ tile, splits: 1 }, ...(splits > 1 ? [{ tile, splits }] : [])]);
+    // Twice and four times as many may hide more of the latency, and leave no processor without work at the end.
+    const splits = [1, 2, 4].map((times) => Math.min(times * wanted, Math.floor(k / LEAST_K), maxSplits));
+    const several = [...new Set(splits)].filter((count) => count > 1);
+    return bySeconds([{ tile, splits: 1 }, ...several.map((count) => ({ tile, splits: count }))]);
   };
   // A tile that computes more than four times what another does computes mostly padding.
   const found = TILES.filter((tile) => size(tile) <= 4 * least).map(ways);
   const best = bySeconds(found.map(([way]) => way)).slice(0, 5);
   const limit = 3 * seconds(best[0], product);
-  const other = found.flat().filter((way) => way.tile === best[0].tile && way !== best[0]);
-  return [...best, ...other].filter((way) => seconds(way, product) < limit);
+  const others = found.flat().filter((way) => way.tile === best[0].tile && way !== best[0]);
+  return [...best, ...others].filter((way) => seconds(way, product) < limit);
 }
