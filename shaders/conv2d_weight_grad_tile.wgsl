@@ -14,6 +14,7 @@ const STEP: u32 = 16;
 const A_LOADS: u32 = 2; // vec4s of x that one invocation stages: STEP·TM / COLS, rounded up
 const B_LOADS: u32 = 2; // vec4s of gy that one invocation stages: STEP·TN / ROWS, rounded up
 
+const FIXED: u32 = 0; // 1: the loop over a step has a constant bound, which drivers unroll (tiles/tile.ts)
 const INVOCATIONS = ROWS * COLS; // a multiple of M4 and of N4
 const M4 = ROWS * TM;
 const N4 = COLS * TN;
@@ -22,7 +23,7 @@ struct P {
   h: u32, w: u32, ci: u32, ci4: u32,
   oh: u32, ow: u32, co4: u32,
   kw: u32, taps: u32, stride: u32, padTop: u32, padLeft: u32,
-  pixels: u32, splits: u32, step: u32, // step = STEP: a bound that no driver unrolls
+  pixels: u32, splits: u32, step: u32, // step = STEP
 }
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> gy: array<vec4f>;
@@ -95,7 +96,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) li: u
       }
     }
     if (step > first) {
-      for (var k = 0u; k < p.step; k++) {
+      for (var k = 0u; k < select(p.step, STEP, FIXED == 1); k++) {
         var b: array<vec4f, TN>; // unroll
         for (var j = 0u; j < TN; j++) { // unroll
           b[j] = bTile[k * N4 + j * COLS + col];

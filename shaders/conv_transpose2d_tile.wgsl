@@ -15,6 +15,7 @@ const B_LOADS: u32 = 2; // vec4s of w that one invocation stages: 4·K4·COLS·T
 const BIAS: u32 = 1; // 0 none, 1 b is a bias [co], 2 b is of y's shape: y = sum · activation'(where the activation gave b)
 const ACTIVATION: u32 = 0; // 0 none, 1 leaky ReLU (ReLU: alpha = 0), 2 sigmoid, 3 tanh
 
+const FIXED: u32 = 0; // 1: the loop over a step has a constant bound, which drivers unroll (tiles/tile.ts)
 const INVOCATIONS = ROWS * COLS;
 const M = ROWS * TM;
 const N4 = COLS * TN;
@@ -24,7 +25,7 @@ struct P {
   h: u32, w: u32, ci4: u32,
   oh: u32, ow: u32, co: u32, co4: u32,
   kh: u32, kw: u32, stride: u32, padTop: u32, padLeft: u32,
-  batch: u32, splits: u32, k4: u32, alpha: f32, // k4 = K4: a bound that no driver unrolls
+  batch: u32, splits: u32, k4: u32, alpha: f32, // k4 = K4
 }
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
@@ -128,7 +129,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
       }
     }
     if (step > first) {
-      for (var k = 0u; k < p.k4; k++) {
+      for (var k = 0u; k < select(p.k4, K4, FIXED == 1); k++) {
         var r: array<vec4f, 4 * TN>; // unroll
         for (var j = 0u; j < TN; j++) { // unroll
           let r0 = bTile[(0 * N4 + j * COLS + col) * STRIDE + k];

@@ -23,11 +23,12 @@ const geometry = ({ inputs: [x, w], shape, attrs: { stride, padding } }: Node<Co
 /** The convolution in one pass, or as partial sums in memory and a second pass that adds them and applies the epilogue. */
 function passes(
   node: Node<ConvAttrs>,
-  { tile, splits }: Variant,
+  variant: Variant,
   name: string,
   source: string,
   launch: Pick<Dispatch, "groups" | "uniform" | "flops">,
 ): Dispatch[] {
+  const { tile, splits } = variant;
   const [x, w, third] = node.inputs;
   const b = third ?? w;
   const { flags, alpha } = epilogue(node);
@@ -35,7 +36,7 @@ function passes(
   const partial = split ? new Scratch(bytes(node.shape) * splits) : node;
   const first: Dispatch = {
     ...launch,
-    kernel: kernel(name, source, { ...tileConstants(tile, 1), K4: tile.step / 4, ...(split ? NO_EPILOGUE : flags) }),
+    kernel: kernel(name, source, { ...tileConstants(variant, 1), K4: tile.step / 4, ...(split ? NO_EPILOGUE : flags) }),
     bind: { x, w, b, y: partial },
     uniform: { ...launch.uniform, splits, k4: tile.step / 4, alpha },
   };
@@ -88,7 +89,7 @@ export function conv2dTiles(node: Node<ConvAttrs>, target: Target): Candidate[] 
   const [batch, oh, ow, co] = node.shape;
   const [x, w] = node.inputs;
   const k = w.shape[0] * w.shape[1] * lastBlocks(x.shape) * 4;
-  const list = variants({ m: batch * oh * ow, n: co, k, maxSplits: maxSplits(node, target) });
+  const list = variants({ m: batch * oh * ow, n: co, k, maxSplits: maxSplits(node, target), unroll: !target.cpu });
   return list.map((variant) => candidate(variant, () => conv2dTile(node, variant)));
 }
 
@@ -98,6 +99,6 @@ export function convTranspose2dTiles(node: Node<ConvAttrs>, target: Target): Can
   const { stride } = node.attrs;
   const taps = Math.ceil(w.shape[0] / stride) * Math.ceil(w.shape[1] / stride);
   const product = { m: phasePixels(node), n: node.shape[3], k: taps * lastBlocks(x.shape) * 4, count: stride ** 2 };
-  const list = variants({ ...product, maxSplits: maxSplits(node, target) });
+  const list = variants({ ...product, maxSplits: maxSplits(node, target), unroll: !target.cpu });
   return list.map((variant) => candidate(variant, () => convTranspose2dTile(node, variant)));
 }

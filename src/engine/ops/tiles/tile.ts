@@ -33,12 +33,12 @@ export const TILES: readonly Tile[] = [
 export const invocations = ({ M, N, m, n }: Tile): number => (M / m) * (N / n);
 
 /** The constants of the tile kernels. `perRow`: rows of the result that one vec4 of the first operand holds (1 or 4). */
-export function tileConstants(tile: Tile, perRow: 1 | 4) {
+export function tileConstants({ tile, unroll = false }: Variant, perRow: 1 | 4) {
   const { M, N, m, n, step } = tile;
   const loads = (values: number) => Math.max(1, values / 4 / invocations(tile));
   return {
     ...{ TM: m / perRow, TN: n / 4, ROWS: M / m, COLS: N / n },
-    ...{ A_LOADS: loads(M * step), B_LOADS: loads(N * step) },
+    ...{ A_LOADS: loads(M * step), B_LOADS: loads(N * step), FIXED: Number(unroll) },
   };
 }
 
@@ -50,12 +50,16 @@ export interface Product {
   readonly count?: number;
   /** So many partial sums fit a binding. */
   readonly maxSplits: number;
+  /** For each variant, see there. */
+  readonly unroll?: boolean;
 }
 
 export interface Variant {
   readonly tile: Tile;
   /** Parts of k that workgroups of their own compute; more than 1 needs a second pass. */
   readonly splits: number;
+  /** The loop over a step of k may be unrolled: a tenth faster on an H200, and ten times as long to compile for lavapipe. */
+  readonly unroll?: boolean;
 }
 
 export const candidate = ({ tile: { M, N }, splits }: Variant, dispatches: () => Dispatch[]): Candidate => ({
@@ -92,7 +96,7 @@ function seconds({ tile, splits }: Variant, product: Product): number {
 
 /** Up to eight variants that make sense for a product, the best guess first. */
 export function variants(product: Product): Variant[] {
-  const { k, maxSplits } = product;
+  const { k, maxSplits, unroll } = product;
   const size = (tile: Tile) => tiles(tile, product) * tile.M * tile.N;
   const least = Math.min(...TILES.map(size));
   const bySeconds = (list: Variant[]) => list.sort((a, b) => seconds(a, product) - seconds(b, product));
@@ -101,7 +105,7 @@ export function variants(product: Product): Variant[] {
     // Twice and four times as many may hide more of the latency, and leave no processor without work at the end.
     const splits = [1, 2, 4].map((times) => Math.min(times * wanted, Math.floor(k / LEAST_K), maxSplits));
     const several = [...new Set(splits)].filter((count) => count > 1);
-    return bySeconds([{ tile, splits: 1 }, ...several.map((count) => ({ tile, splits: count }))]);
+    return bySeconds([1, ...several].map((count) => ({ tile, splits: count, unroll })));
   };
   // A tile that computes more than four times what another does computes mostly padding.
   const found = TILES.filter((tile) => size(tile) <= 4 * least).map(ways);

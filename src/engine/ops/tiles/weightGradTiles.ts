@@ -7,7 +7,8 @@ import type { ConvGeometry } from "../conv2d.js";
 import { candidate, tileConstants, type Variant, variants } from "./tile.js";
 
 /** conv2d's weight gradient as a tiled matrix product: m = taps · input channels, n = output channels, k = pixels. */
-export function weightGradTile(node: Node<ConvGeometry>, { tile, splits }: Variant): Dispatch[] {
+export function weightGradTile(node: Node<ConvGeometry>, variant: Variant): Dispatch[] {
+  const { tile, splits } = variant;
   const [x, gy] = node.inputs;
   const [batch, oh, ow, co] = gy.shape;
   const [, h, w] = x.shape;
@@ -18,7 +19,7 @@ export function weightGradTile(node: Node<ConvGeometry>, { tile, splits }: Varia
   const pixels = batch * oh * ow;
   const partial = splits > 1 ? new Scratch(bytes(node.shape) * splits) : node;
   const first: Dispatch = {
-    kernel: kernel("conv2d_weight_grad_tile", weightGradTileSource, { ...tileConstants(tile, 4), STEP: tile.step }),
+    kernel: kernel("conv2d_weight_grad_tile", weightGradTileSource, { ...tileConstants(variant, 4), STEP: tile.step }),
     bind: { x, gy, partial },
     uniform: {
       ...{ h, w, ci, ci4, oh, ow, co4: lastBlocks(gy.shape), kw, taps, stride },
@@ -44,6 +45,12 @@ export function weightGradTiles(node: Node<ConvGeometry>, target: Target): Candi
   const [kh, kw, , co] = node.shape;
   const [batch, oh, ow] = gy.shape;
   const maxSplits = Math.floor(target.maxBindingBytes / bytes(node.shape));
-  const list = variants({ m: kh * kw * lastBlocks(x.shape) * 4, n: co, k: batch * oh * ow, maxSplits });
+  const list = variants({
+    m: kh * kw * lastBlocks(x.shape) * 4,
+    n: co,
+    k: batch * oh * ow,
+    maxSplits,
+    unroll: !target.cpu,
+  });
   return list.map((variant) => candidate(variant, () => weightGradTile(node, variant)));
 }
