@@ -6,6 +6,7 @@ import { benchCommand } from "./bench.js";
 import { compareCommand } from "./compare.js";
 import { demoCommand } from "./demo.js";
 import { doctorCommand } from "./doctor.js";
+import { experimentCommand } from "./experiment.js";
 import { exportCommand } from "./export.js";
 import { inspectCommand } from "./inspect.js";
 import { profileCommand } from "./profile.js";
@@ -22,6 +23,7 @@ for (const command of [
   inspectCommand(),
   swapCommand(),
   compareCommand(),
+  experimentCommand(),
   exportCommand(),
   avatarsCommand(),
   benchCommand(),
@@ -36,6 +38,7 @@ program.addHelpText(
     "\n  shibori inspect --preset article-512-naive" +
     "\n  shibori swap --run runs/demo --from src --to dst face.png -o swapped.png" +
     "\n  shibori compare runs/demo runs/trap -o compared.html" +
+    "\n  shibori experiment trap" +
     "\n  shibori export --run runs/demo -o weights.safetensors" +
     "\n  shibori bench --quick" +
     "\n\nEnvironment: SHIBORI_ADAPTER (as --adapter), SHIBORI_TUNE (as --tune)," +

@@ -20,15 +20,18 @@ const STYLES: readonly CurveStyle[] = ["line", "long", "dashdot"];
 
 /** @throws UserError naming what is damaged */
 export function viewRuns(folders: readonly RunFolder[]): Compared[] {
-  const views = folders.map(viewRun);
-  return views.map((view, i) => ({
+  return styled(folders.map(viewRun));
+}
+
+/** Gives each run a name and a line of its own. */
+export const styled = (views: readonly RunView[]): Compared[] =>
+  views.map((view, i) => ({
     ...view,
     // Folders of one name are told apart by their paths.
     name: views.some((other) => other !== view && other.name === view.name) ? view.folder.path : view.name,
-    tone: `run${i}`,
+    tone: `run${i % MOST_RUNS}`,
     style: STYLES[i % STYLES.length],
   }));
-}
 
 /** A loss at the end of what was trained: the median of the last twentieth of the steps. */
 export function lossAtEnd({ metrics: { steps } }: RunView, of: (line: StepLine) => number): number {

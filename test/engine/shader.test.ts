@@ -87,7 +87,9 @@ describe("every kernel", () => {
       for (const tile of TILES) {
         const weights = kernel.source.includes("const STEP");
         const step: Record<string, number> = weights ? { STEP: tile.step } : { K4: tile.step / 4 };
-        const ready = unroll(specialise(kernel, { ...tileConstants({ tile, splits: 1, unroll: true }, weights ? 4 : 1), ...step }));
+        const ready = unroll(
+          specialise(kernel, { ...tileConstants({ tile, splits: 1, unroll: true }, weights ? 4 : 1), ...step }),
+        );
         expect(ready.source).not.toContain("// unroll");
         expect(await complaint(ready), JSON.stringify(tile)).toBe("");
       }

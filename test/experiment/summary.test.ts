@@ -1,0 +1,60 @@
+import { describe, expect, it } from "vitest";
+import { csv, type Row } from "../../src/experiment/results.js";
+import { armsOf, spreadOf, spreadText, statement } from "../../src/experiment/summary.js";
+
+const row = (label: string, seed: number, reconstruction: number, t: number, passes: number, shows = 0): Row => ({
+  ...{ run: `${label}-s${seed}`, arm: label, label, seed, reconstruction, t_ratio: t, passes, shows_expression: shows },
+});
+
+describe("spreads", () => {
+  it("are means and standard deviations over the seeds, of what is known", () => {
+    const [{ rows }] = armsOf([row("a", 0, 1, 0.9, 1), row("a", 1, 2, Number.NaN, 1), row("a", 2, 6, 0.8, 1)]);
+    expect(spreadOf(rows, "reconstruction")).toMatchObject({ mean: 3, deviation: Math.sqrt(7), least: 1, most: 6 });
+    expect(spreadText(spreadOf(rows, "t_ratio"))).toBe("0.85 ± 0.07");
+    expect(spreadText(spreadOf(rows.slice(0, 1), "t_ratio"))).toBe("0.90");
+    expect(spreadText(spreadOf(rows, "nothing"))).toBe("–");
+  });
+});
+
+describe("the statement", () => {
+  const good = [0, 1, 2].map((seed) => row("3×3", seed, 0.02 + seed / 1000, 0.95, 1));
+
+  it("says who passes, and what the trap is, with its figures", () => {
+    const trap = [0, 1, 2].map((seed) => row("7×7", seed, 0.015 + seed / 1000, 0.3, 0));
+    expect(statement([...good, ...trap])).toEqual([
+      "The swap passes with 3×3.",
+      "It fails with 7×7.",
+      "7×7 is the trap: its reconstruction is no worse than 3×3's (reconstruction 0.0160 ± 0.0010 against 0.0210 ± 0.0010), " +
+        "but its swap reaches 0.30 ± 0.00 of its ceiling, not 0.95 ± 0.00.",
+    ]);
+  });
+
+  it("claims no trap where the reconstruction is worse, and says where seeds overlap", () => {
+    const worse = [0, 1, 2].map((seed) => row("7×7", seed, 0.03, 0.3, 0));
+    expect(statement([...good, ...worse])).toHaveLength(2);
+    const close = [0, 1, 2].map((seed) => row("7×7", seed, 0.0195 + seed / 1000, 0.3, 0));
+    expect(statement([...good, ...close])[2]).toContain("within the spread of the seeds");
+  });
+
+  it("counts seeds that do not agree, and warns of few", () => {
+    const mixed = [row("a", 0, 0.02, 0.95, 1, 1), row("a", 1, 0.02, 0.9, 0)];
+    expect(statement(mixed)).toEqual([
+      "The swap passes with a (1 of 2 seeds).",
+      "Expression is shown by a (1 of 2 seeds).",
+      "Of every arm there are 2 seeds: a difference as large as between seeds proves nothing.",
+    ]);
+    expect(statement([row("b", 0, 0.02, 0.1, 0)])[0]).toBe("It fails with b: with every one of them.");
+    expect(statement([])).toEqual(["Nothing has been measured yet."]);
+  });
+});
+
+describe("csv", () => {
+  it("has a head of all columns, quotes what it must, and leaves empty what is not known", () => {
+    expect(
+      csv([
+        { a: "x, y", b: 1 / 3 },
+        { a: 'say "z"', b: Number.NaN, c: 2 },
+      ]),
+    ).toBe('a,b,c\n"x, y",0.333333,\n"say ""z""",,2\n');
+  });
+});
