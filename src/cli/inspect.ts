@@ -76,7 +76,8 @@ export function inspectCommand(): Command {
       `\n${PRESET_HELP}\n\nMemory is planned for this adapter and (but for --kernels) nothing is allocated; what judging a run needs comes on top.` +
         "\nWith a dense code the grid is the one before it, and the numbers that pass are the dense ones." +
         "\n\nExamples:\n  shibori inspect --preset article-512-naive\n  shibori inspect --preset article-256 --batch 8 --json\n  shibori inspect --preset avatar-128 --kernels" +
-        "\n  shibori inspect --preset avatar-128 --set architecture.upsampling=resize architecture.input=64",
+        "\n  shibori inspect --preset avatar-128 --set architecture.upsampling=resize architecture.input=64" +
+        "\n  shibori inspect --preset avatar-128 --set architecture.kernel=7",
     )
     .action(inspect);
 }

@@ -9,13 +9,14 @@ import { resizeNearest } from "../engine/ops/resize.js";
 import { Parameters } from "../engine/parameters.js";
 import { elements } from "../engine/shape.js";
 import { convLayer, convTransposeLayer, denseLayer, type Layer } from "../nn/layers.js";
-import { type Architecture, inputSize, mapSizes, SIDES, UPSAMPLINGS } from "./geometry.js";
+import { type Architecture, inputSize, KERNELS, mapSizes, SIDES, UPSAMPLINGS } from "./geometry.js";
 import { type LayerDescription, layersOf, weightShape } from "./layerList.js";
 
 export {
   type Architecture,
   codeLength,
   inputSize,
+  KERNELS,
   mapSizes,
   SIDES,
   type Side,
@@ -45,6 +46,7 @@ export function checkArchitecture(a: Architecture): void {
   for (const [name, n] of Object.entries(counts)) {
     if (!Number.isInteger(n) || n < 1) refuse(`${name} ${n} must be a whole number from 1`);
   }
+  if (a.kernel !== undefined && !KERNELS.includes(a.kernel)) refuse(`kernel ${a.kernel} must be 3, 5 or 7`);
   if (a.upsampling !== undefined && !UPSAMPLINGS.includes(a.upsampling)) {
     refuse(`upsampling "${a.upsampling}" must be one of ${UPSAMPLINGS.join(", ")}`);
   }

@@ -5,9 +5,9 @@ export const UPSAMPLINGS = ["transposed", "sub-pixel", "resize"] as const;
 export type Upsampling = (typeof UPSAMPLINGS)[number];
 
 /**
- * A stack that narrows a face to a code: stride-2 stages (3×3, padded), then two unpadded stride-2 convolutions (the
- * bottleneck: 16 → 7 → 3, 32 → 15 → 7), then, if asked for, a dense pair through `dense` numbers. The decoders mirror
- * it. `layersOf` lists the layers.
+ * A stack that narrows a face to a code: stride-2 stages (padded), then two stride-2 convolutions (the bottleneck:
+ * 16 → 7 → 3, 32 → 15 → 7; unpadded if 3×3), then, if asked for, a dense pair through `dense` numbers. The decoders
+ * mirror it, whatever the encoder's kernel. `layersOf` lists the layers.
  */
 export interface Architecture {
   /** Width and height in pixels of a picture, as the data have it and the decoders draw it. */
@@ -19,6 +19,11 @@ export interface Architecture {
   readonly input?: number;
   /** Channels of each padded stage. */
   readonly stages: readonly number[];
+  /**
+   * Width and height in pixels of the encoder's kernels, in stages and bottleneck: 3 (the default), 5 or 7. The padding
+   * grows along, so that the maps keep their extents and only what a cell of the code sees grows.
+   */
+  readonly kernel?: number;
   /** Channels between the two bottleneck convolutions. */
   readonly mid: number;
   /** Channels of the code. */
@@ -35,6 +40,9 @@ export interface Architecture {
   readonly sampled?: boolean;
 }
 
+/** Widths that the encoder's kernels can have: odd ones, which pad alike on both sides. */
+export const KERNELS: readonly number[] = [3, 5, 7];
+
 /** The identities of most runs: a shared encoder serves both, each has a decoder. */
 export const SIDES = ["src", "dst"] as const;
 export type Side = (typeof SIDES)[number];
@@ -42,7 +50,7 @@ export type Side = (typeof SIDES)[number];
 /** Width and height that the encoder's first convolution sees. */
 export const inputSize = ({ size, input }: Architecture): number => input ?? size;
 
-/** Extents of the maps: after each stage, between the bottleneck convolutions, and of the code. */
+/** Extents of the maps, whatever the kernel: after each stage, between the bottleneck convolutions, and of the code. */
 export function mapSizes(a: Architecture): number[] {
   const sizes = a.stages.map((_, i) => inputSize(a) / 2 ** (i + 1));
   const halved = sizes.at(-1) ?? inputSize(a);

@@ -60,6 +60,7 @@ const plain = { kernel: 1, stride: 1, padding: 0, outputPadding: 0, activation: 
 function encoderLayers(a: Architecture): LayerDescription[] {
   const sizes = [inputSize(a), ...mapSizes(a)];
   const widths = [3, ...a.stages, a.mid, a.code];
+  const kernel = a.kernel ?? 3;
   const layers: LayerDescription[] = [];
   const factor = a.size / inputSize(a);
   if (factor > 1) {
@@ -77,7 +78,9 @@ function encoderLayers(a: Architecture): LayerDescription[] {
   widths.slice(1).forEach((to, i) => {
     const last = i === widths.length - 2;
     const map = { from: widths[i], to, input: square(sizes[i]), output: square(sizes[i + 1]) };
-    const shape = { kernel: 3, stride: 2, padding: i < a.stages.length ? 1 : 0, outputPadding: 0 };
+    // Half a kernel around a stage. Around the bottleneck what a kernel has beyond 3×3: maps are as large as with 3×3.
+    const padding = (kernel - (i < a.stages.length ? 1 : 3)) / 2;
+    const shape = { kernel, stride: 2, padding, outputPadding: 0 };
     // The code itself is linear.
     const activation = last ? "none" : HIDDEN;
     layers.push({ name: `encoder.${i}`, role: "encoder", kind: "conv", ...map, ...shape, activation, initial: "he" });

@@ -72,6 +72,7 @@ describe("chosenConfig", () => {
     [["architecture.size=62"], "architecture: 62 pixels do not fit 2 stages"],
     [["architecture=4"], "--set architecture=4: architecture: expected object, received number"],
     [["__proto__.x=4"], '--set __proto__.x=4: there is no field "__proto__"'],
+    [["architecture.kernel=4"], "architecture: kernel 4 must be 3, 5 or 7"],
     [["pair=us"], "--set pair=us: pair: Invalid option"],
     [["batch=1"], "batch 1: the latent loss needs a variance"],
   ])("refuses --set %s", (set, message) => {

@@ -54,6 +54,15 @@ describe("what is printed", () => {
     for (const line of text.split("\n")) expect(line.length, line).toBeLessThanOrEqual(110);
   });
 
+  it("of wider kernels: their padding, and what each layer sees", () => {
+    const { description: _, ...config } = PRESETS["avatar-64"];
+    const wide = { ...config, architecture: { ...config.architecture, kernel: 5 } };
+    const text = inspectionText(inspectionOf({ preset: "avatar-64", config: wide }, gpu));
+    expect(text).toMatch(/^encoder\.1 +conv 5×5 s2 p2 +16 → 32 +32×32 +16×16 .* 13 px$/m);
+    expect(text).toMatch(/^encoder\.3 +conv 5×5 s2 p1 +64 → 64 +7×7 +3×3 .* 61 px$/m);
+    expect(text).toMatch(/^a cell sees +61 px, 95 % of the picture's width$/m);
+  });
+
   it("says why a step does not fit, and how large a batch would", () => {
     const inspection = inspected("avatar-64");
     const { memory } = inspection;

@@ -5,6 +5,7 @@ import {
   autoencoder,
   checkArchitecture,
   codeLength,
+  KERNELS,
   layersOf,
   mapSizes,
   SIDES,
@@ -162,6 +163,7 @@ describe("parameters", () => {
       { dense: 7 },
       { sampled: true },
       { upsampling: "sub-pixel" },
+      { kernel: 7, dense: 3 },
       { input: 32, stages: [16] },
     ] as const) {
       const architecture = { ...small, ...change };
@@ -169,6 +171,38 @@ describe("parameters", () => {
       expect(listed).toBe(autoencoder(architecture, 0).parameters.count);
     }
   });
+});
+
+it("has the encoder's kernels alone in another size, and maps of the same extents", () => {
+  for (const kernel of KERNELS) {
+    const architecture = { ...small, kernel, sampled: true };
+    const wide = (name: string) => name.startsWith("encoder") && name.endsWith("weight");
+    expect(shapes(architecture)).toEqual(
+      shapes({ ...small, sampled: true }).map(([name, shape]) =>
+        wide(name as string) ? [name, [kernel, kernel, ...shape.slice(2)]] : [name, shape],
+      ),
+    );
+    for (const [size, stages] of [
+      [64, 2],
+      [60, 2],
+      [26, 1],
+      [28, 1],
+      [7, 0],
+      [13, 0],
+      [14, 0],
+    ]) {
+      const change = { size, stages: small.stages.slice(0, stages) };
+      const x = input("x", [2, size, size, 3]);
+      const [as, was] = [
+        { ...architecture, ...change },
+        { ...small, ...change },
+      ].map((a) => autoencoder(a, 0));
+      expect(as.encode(x).shape, `${kernel}, ${size}`).toEqual(was.encode(x).shape);
+      expect(as.decode.dst(as.encode(x)).shape).toEqual(x.shape);
+      const { mean, logVariance } = as.encodeDistribution?.(x) ?? {};
+      expect(logVariance?.shape).toEqual(mean?.shape);
+    }
+  }
 });
 
 it("works without stages, and with odd sizes then", () => {
@@ -215,6 +249,11 @@ describe("initial weights", () => {
       "a dense code",
       { ...small, size: 128, dense: 128 },
       "9ff2a818bef36334363baf4273f0bcb882f9418f7bde14e552eca4e6d32aa721",
+    ],
+    [
+      "the default kernel, named",
+      { ...small, kernel: 3 },
+      "69433164949d503df3764b1df17f5af4e7f27a4599bc5d453ae8927757d88457",
     ],
     [
       "no stages",
@@ -297,6 +336,9 @@ describe("refuses, naming the fault:", () => {
     ],
     ["another way up", { upsampling: "bicubic" }, 'upsampling "bicubic" must be one of transposed, sub-pixel, resize'],
     ["a text for a yes", { sampled: "no" }, "sampled no must be true or false"],
+    ["an even kernel", { kernel: 4 }, "kernel 4 must be 3, 5 or 7"],
+    ["a kernel too wide", { kernel: 9 }, "kernel 9 must be 3, 5 or 7"],
+    ["a text for a kernel", { kernel: "5" }, "kernel 5 must be 3, 5 or 7"],
     [
       "a layer too large",
       { mid: 4096, code: 4096 },

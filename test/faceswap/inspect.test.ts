@@ -41,8 +41,14 @@ describe("layers", () => {
   const backwards = (path: InspectedLayer[]) =>
     path.reduceRight((n, { kernel, stride }) => (n - 1) * stride + kernel, 1);
 
-  it.each(Object.keys(PRESETS) as PresetName[])("of %s see what they are made of", (name) => {
-    const { architecture, identities } = PRESETS[name];
+  const presets = Object.keys(PRESETS).map((name) => [name, undefined] as [PresetName, number | undefined]);
+  const wide: typeof presets = [
+    ["avatar-64", 5],
+    ["article-512-small-input", 7],
+  ];
+  it.each([...presets, ...wide])("of %s see what they are made of, kernel %s", (name, kernel) => {
+    const { identities } = PRESETS[name];
+    const architecture = { ...architectureOf(name), kernel };
     const layers = inspectLayers(architecture, identities);
     const path = layers.filter(({ role, kind }) => role === "encoder" && kind !== "dense");
     path.forEach((layer, i) => {
@@ -51,6 +57,21 @@ describe("layers", () => {
     for (const { role, kind, receptiveField } of layers) {
       if (kind === "dense" && role === "encoder") expect(receptiveField).toBe(architecture.size);
       if (role === "decoder" || role === "widen") expect(receptiveField).toBeNull();
+    }
+  });
+
+  it("see more with wider kernels, on maps of the same extents", () => {
+    const architecture = architectureOf("avatar-64");
+    const sees = (kernel: number) =>
+      inspectLayers({ ...architecture, kernel }, ["a", "b"]).flatMap(({ receptiveField }) => receptiveField ?? []);
+    expect(sees(3)).toEqual([3, 7, 15, 31]);
+    expect(sees(5)).toEqual([5, 13, 29, 61]);
+    expect(sees(7)).toEqual([7, 19, 43, 91]);
+    for (const [kernel, receptiveField] of [
+      [5, 61],
+      [7, 91],
+    ]) {
+      expect(bottleneckOf({ ...architecture, kernel })).toEqual({ ...bottleneckOf(architecture), receptiveField });
     }
   });
 

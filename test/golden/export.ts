@@ -19,6 +19,8 @@ export const NETWORKS = {
   subPixel: { size: 26, stages: [3], mid: 5, code: 7, dense: 6, upsampling: "sub-pixel", sampled: true },
   resize: { size: 26, input: 13, stages: [], mid: 5, code: 7, upsampling: "resize", sampled: true },
   input: { size: 52, input: 13, stages: [], mid: 9, code: 3 },
+  kernel5: { size: 26, stages: [3], mid: 5, code: 7, kernel: 5 },
+  kernel7: { size: 28, stages: [3], mid: 5, code: 7, kernel: 7, sampled: true },
 } as const satisfies Record<string, Architecture>;
 export type NetworkName = keyof typeof NETWORKS;
 

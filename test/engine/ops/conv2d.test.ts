@@ -79,6 +79,12 @@ const cases: Record<string, Case> = {
     bias: true,
     options: { stride: 3, padding: { top: 2, bottom: 0, left: 1, right: 3 }, activation: "sigmoid" },
   },
+  "stride 2, a 7×7 kernel, 5 to 6": {
+    x: [1, 9, 8, 5],
+    w: [7, 7, 5, 6],
+    bias: true,
+    options: { stride: 2, padding: all(2), activation: { leakyRelu: 0.25 } },
+  },
   "a 2×3 kernel, padding at bottom and left, relu": {
     x: [2, 4, 5, 3],
     w: [2, 3, 3, 3],
