@@ -92,10 +92,14 @@ type Fields = Record<string, unknown>;
 const isFields = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** What may be overridden: every field, those of architecture and lossWeights one by one. null removes one of these. */
+/**
+ * What may be overridden: every field, those of architecture and lossWeights one by one. null removes one of these, or a
+ * field that may be absent.
+ */
 const overridesSchema = z
   .strictObject({
     ...trainingFields,
+    apart: trainingFields.apart.nullable(),
     architecture: z
       .strictObject(
         Object.fromEntries(Object.entries(architectureFields).map(([name, type]) => [name, type.nullable()])),
@@ -186,7 +190,8 @@ export function chosenConfig(options: ConfigOptions): Chosen {
   if (last("pair") > last("identities")) chosen.identities = Object.keys(castNamed(chosen.pair as string));
   const named = String(chosen.identities) !== preset.identities.join();
   const config = chosen as unknown as TrainingConfig;
-  const missing = Object.keys(trainingFields).find((name) => chosen[name] === undefined);
+  const required = Object.entries(trainingFields).filter(([, type]) => !type.safeParse(undefined).success);
+  const missing = required.find(([name]) => chosen[name] === undefined)?.[0];
   if (missing) throw new UserError(`${missing} cannot be removed: a run needs it`);
   for (const name of ["size", "stages", "mid", "code"] as const) {
     if (config.architecture[name] === undefined)
@@ -195,7 +200,7 @@ export function chosenConfig(options: ConfigOptions): Chosen {
   checkConfig(config);
   const given = new Set([...layers.flatMap((layer) => Object.keys(layer)), ...(named ? ["identities"] : [])]);
   const overrides = Object.fromEntries(
-    Object.keys(trainingFields).flatMap((name) => (given.has(name) ? [[name, chosen[name]]] : [])),
+    Object.keys(trainingFields).flatMap((name) => (given.has(name) && name in chosen ? [[name, chosen[name]]] : [])),
   ) as Partial<TrainingConfig>;
   return { preset: options.preset as PresetName, overrides, config };
 }

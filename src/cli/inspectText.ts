@@ -1,4 +1,5 @@
 /** What `shibori inspect` prints for people. */
+import { type TrainingConfig, trainedPoses } from "../faceswap/config.js";
 import type { InspectedLayer } from "../faceswap/inspect.js";
 import { memoryText } from "../faceswap/stepPlan.js";
 import { count } from "../report/numbers.js";
@@ -67,6 +68,13 @@ function bottleneckRows({ config: { architecture }, bottleneck }: Inspection): [
   ];
 }
 
+/** What training does otherwise than judging. */
+function trainingRows(config: TrainingConfig): [string, string][] {
+  const { identities, poses, apart } = config;
+  const trained = identities.map((identity) => `${identity} ${trainedPoses(config, identity)}`).join(", ");
+  return apart ? [["poses", `in training ${trained}; judged on ${poses}`]] : [];
+}
+
 function memoryRows({ memory }: Inspection): [string, string][] {
   const { total, activations, parameters, constants, adapter, fits, reason, largestBatch, batch } = memory;
   const { name, kind, free, memory: whole, largestBinding } = adapter;
@@ -101,6 +109,7 @@ export function inspectionText(inspection: Inspection): string {
   const rows: [string, string][] = [
     ...bottleneckRows(inspection),
     ["parameters", count(parameters)],
+    ...trainingRows(config),
     ["a step", `${large(flopsPerStep)}FLOP, batch ${batch} of each identity, forward, backward and update`],
     ...memoryRows(inspection),
   ];

@@ -1,6 +1,6 @@
 import { UserError } from "../engine/errors.js";
 import type { Gpu } from "../engine/gpu.js";
-import { checkCast, checkConfig, type TrainingConfig } from "../faceswap/config.js";
+import { checkCast, checkConfig, checkFolders, type TrainingConfig } from "../faceswap/config.js";
 import { lossFormulas } from "../faceswap/lossSlots.js";
 import { modelOf } from "../faceswap/model.js";
 import { compileTraining } from "../faceswap/training.js";
@@ -28,11 +28,7 @@ export async function startRun(out: string, options: TrainOptions, opened?: Gpu)
   if (folders && ["pair", "poses", "identities"].some((field) => Object.hasOwn(overrides, field))) {
     throw new UserError("--pair and --poses choose avatars; with --src and --dst the pictures decide");
   }
-  if (folders && chosen.regionWeight) {
-    throw new UserError(
-      `regionWeight ${chosen.regionWeight}: where eyes and mouth are is known of avatars only; set it to 0 (--set regionWeight=0)`,
-    );
-  }
+  if (folders) checkFolders(chosen);
   const faces = folders && loadFaces(folders, chosen.architecture.size);
   const about = faces?.about;
   const shown = {

@@ -28,7 +28,16 @@ export interface TrainingConfig {
   /** The avatars to train on and to be measured with. */
   readonly pair: CastName;
   readonly poses: PoseKind;
+  /**
+   * Whether the first identity is trained on "hardleft" poses and the others on "hardright" ones, which never overlap.
+   * Everyone is judged on `poses` all the same. Of avatars only.
+   */
+  readonly apart?: boolean;
 }
+
+/** The kind of poses that an identity is trained on. */
+export const trainedPoses = ({ identities, poses, apart }: TrainingConfig, identity: string): PoseKind =>
+  apart ? (identity === identities[0] ? "hardleft" : "hardright") : poses;
 
 /** More would only leave the range of float32. */
 const MAX_WEIGHT = 1e6;
@@ -54,6 +63,9 @@ export function checkConfig(config: TrainingConfig): void {
   if (!(config.regionWeight >= 0 && config.regionWeight <= MAX_WEIGHT)) {
     throw new UserError(`regionWeight ${config.regionWeight} must be a number from 0 to 1e6`);
   }
+  if (config.apart !== undefined && typeof config.apart !== "boolean") {
+    throw new UserError(`apart ${config.apart} must be true or false`);
+  }
   checkIdentities(config.identities);
   checkArchitecture(config.architecture);
   checkLosses(config);
@@ -68,6 +80,20 @@ export function checkCast({ identities, pair, architecture: { size } }: Training
   if (cast.join() !== identities.join()) {
     throw new UserError(
       `the avatars "${pair}" are ${cast.join(", ")}, but the identities are ${identities.join(", ")}`,
+    );
+  }
+}
+
+/** Whether pictures of folders will do: they cannot, where something is asked that is known of avatars only. @throws UserError */
+export function checkFolders({ regionWeight, apart }: TrainingConfig): void {
+  if (regionWeight) {
+    throw new UserError(
+      `regionWeight ${regionWeight}: where eyes and mouth are is known of avatars only; set it to 0 (--set regionWeight=0)`,
+    );
+  }
+  if (apart) {
+    throw new UserError(
+      "apart true: only avatars can be drawn in chosen poses, of folders the pictures decide; remove it (--set apart=false)",
     );
   }
 }

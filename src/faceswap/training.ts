@@ -11,7 +11,7 @@ import { adam, learningRate } from "../nn/optimisers.js";
 import { drawAvatars, poses } from "./avatars.js";
 import { ramp } from "./code/adversary.js";
 import { sampleCode } from "./code/vib.js";
-import { checkCast, type TrainingConfig } from "./config.js";
+import { checkCast, checkFolders, type TrainingConfig, trainedPoses } from "./config.js";
 import { castNamed } from "./identities.js";
 import { isPictureLoss, type PictureLoss, slotsOf } from "./lossSlots.js";
 import type { Model } from "./model.js";
@@ -29,7 +29,7 @@ interface Batch {
 
 /** A batch of one identity, other pictures every step. */
 function batchOf(identity: string, config: TrainingConfig, data: TrainingData): Batch {
-  const { batch, architecture, pair, poses: kind, regionWeight } = config;
+  const { batch, architecture, pair, regionWeight } = config;
   if (data !== "avatars") {
     const { size } = data[identity];
     // A fully convolutional network would take them, with another code.
@@ -38,15 +38,11 @@ function batchOf(identity: string, config: TrainingConfig, data: TrainingData): 
         `pictures of ${identity}: ${size} pixels do not fit a network for ${architecture.size} pixels`,
       );
     }
-    if (regionWeight) {
-      throw new UserError(
-        `regionWeight ${regionWeight}: where eyes and mouth are is known of avatars only; set it to 0 (--set regionWeight=0)`,
-      );
-    }
+    checkFolders(config);
     return { pictures: pickPictures(data[identity], { batch }) };
   }
   const who = castNamed(pair)[identity];
-  const drawn = poses(kind, { batch });
+  const drawn = poses(trainedPoses(config, identity), { batch });
   const pictures = drawAvatars(who, drawn, architecture.size);
   if (!regionWeight) return { pictures };
   const mask = drawAvatars(who, drawn, architecture.size, "features");

@@ -1,4 +1,5 @@
 /** The configuration of a run, as tables. */
+import { trainedPoses } from "../faceswap/config.js";
 import { PRESETS } from "../faceswap/presets.js";
 import type { Machine, RunConfig } from "../storage/runConfig.js";
 import { type Content, type Html, html } from "./html.js";
@@ -59,11 +60,17 @@ function recipe(config: RunConfig): Row[] {
 }
 
 function data(config: RunConfig): Row[] {
-  const { data: from, pair, poses } = config;
+  const { data: from, pair, poses, identities } = config;
   const print: Row = ["fingerprint (SHA-256)", html`<code>${from.fingerprint}</code>`];
   const avatars: Row[] = [
     ["pair", Object.hasOwn(config.overrides, "pair") ? html`<mark>${pair}</mark>` : pair],
-    ["poses", Object.hasOwn(config.overrides, "poses") ? html`<mark>${poses}</mark>` : poses],
+    [
+      config.apart ? "poses to judge by" : "poses",
+      Object.hasOwn(config.overrides, "poses") ? html`<mark>${poses}</mark>` : poses,
+    ],
+    ...(config.apart
+      ? identities.map((name): Row => [`poses to train ${name} by`, html`<mark>${trainedPoses(config, name)}</mark>`])
+      : []),
   ];
   if (from.kind === "avatars") return [["pictures", "avatars, drawn anew every step"], ...avatars, print];
   return [

@@ -1,4 +1,5 @@
 /** Which losses of which runs may be ranked, and why the others may not. */
+import { trainedPoses } from "../faceswap/config.js";
 import { CODE_LOSSES, type CodeLoss } from "../faceswap/lossSlots.js";
 import type { RunConfig } from "../storage/runConfig.js";
 import { isCodeLoss, keysOf, LOSS_TEXTS, type Loss, logs } from "./losses.js";
@@ -10,8 +11,11 @@ export interface Named {
 }
 
 /** What all pictures of a run come from, in words; equal if they are the same. */
-function picturesOf({ data, pair, poses, architecture: { size } }: RunConfig): string {
+function picturesOf(config: RunConfig): string {
+  const { data, pair, identities, architecture } = config;
+  const { size } = architecture;
   const print = data.fingerprint.slice(0, 8);
+  const poses = [...new Set(identities.map((identity) => trainedPoses(config, identity)))].join(" and ");
   return data.kind === "avatars"
     ? `avatars of the pair ${pair}, poses ${poses}, ${size} px (${print})`
     : `folders of pictures at ${size} px (${print})`;

@@ -50,6 +50,13 @@ describe("chosenConfig", () => {
     expect(chosen({ set: ["lossWeights.latent=null"] }).config.lossWeights).toEqual({ l1: 1 });
   });
 
+  it("sets and removes a field that may be absent", () => {
+    expect(chosen({ set: ["apart=true"] })).toMatchObject({ config: { apart: true }, overrides: { apart: true } });
+    const { config, overrides } = chosen({ set: ["apart=true", "apart=null"] });
+    expect(config).toEqual(chosen({}).config);
+    expect(overrides).toEqual({});
+  });
+
   it("takes the identities' names from the avatars", () => {
     expect(chosen({ pair: "trio" }).config.identities).toEqual(["src", "dst", "third"]);
     const config = file('{"pair": "trio", "identities": ["src", "dst", "third"]}');
@@ -73,6 +80,7 @@ describe("chosenConfig", () => {
     [["architecture=4"], "--set architecture=4: architecture: expected object, received number"],
     [["__proto__.x=4"], '--set __proto__.x=4: there is no field "__proto__"'],
     [["architecture.kernel=4"], "architecture: kernel 4 must be 3, 5 or 7"],
+    [["apart=left"], "--set apart=left: apart: "],
     [["pair=us"], "--set pair=us: pair: Invalid option"],
     [["batch=1"], "batch 1: the latent loss needs a variance"],
   ])("refuses --set %s", (set, message) => {

@@ -63,6 +63,13 @@ describe("what is printed", () => {
     expect(text).toMatch(/^a cell sees +61 px, 95 % of the picture's width$/m);
   });
 
+  it("of poses apart: whose are which", () => {
+    const { description: _, ...config } = PRESETS["avatar-64"];
+    const text = inspectionText(inspectionOf({ preset: "avatar-64", config: { ...config, apart: true } }, gpu));
+    expect(text).toMatch(/^poses +in training src hardleft, dst hardright; judged on demo$/m);
+    expect(inspectionText(inspected("avatar-64"))).not.toMatch(/^poses/m);
+  });
+
   it("says why a step does not fit, and how large a batch would", () => {
     const inspection = inspected("avatar-64");
     const { memory } = inspection;

@@ -125,6 +125,7 @@ const MISTAKES: [command: string, reason: string | RegExp][] = [
     "train --out r --src two --dst two --preset avatar-128",
     /^regionWeight 8: where eyes and mouth are is known of avatars/,
   ],
+  ["train --out r --src two --dst two --set apart=true", /^apart true: only avatars can be drawn in chosen poses/],
   ["train --resume run --identity third=two", "the run is trained on avatars: --src and --dst do not fit it"],
   ["train --out r --preset article-256", /alexnet.*random-features/],
   ["train --out r --identity third=two", "--identity adds to --src and --dst: give these too"],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { autoencoder, SIDES, type Side } from "../../src/faceswap/architecture.js";
 import { avatars } from "../../src/faceswap/avatars.js";
-import { checkConfig, type TrainingConfig } from "../../src/faceswap/config.js";
+import { checkConfig, type TrainingConfig, trainedPoses } from "../../src/faceswap/config.js";
 import { PAIRS } from "../../src/faceswap/identities.js";
 import { type LossName, lossFormulas } from "../../src/faceswap/lossSlots.js";
 import { modelOf } from "../../src/faceswap/model.js";
@@ -187,15 +187,37 @@ describe("compileTraining with other losses", () => {
     expect(logged.states.get("values")).toEqual(without.states.get("values"));
   });
 
+  it("trains apart on other poses, and otherwise on the same", async () => {
+    const first = async (change: Partial<TrainingConfig>) => (await train(change, 1)).scalars;
+    const [plain, off, apart] = [await first({}), await first({ apart: false }), await first({ apart: true })];
+    const [left, right] = [await first({ poses: "hardleft" }), await first({ poses: "hardright" })];
+    expect(off).toEqual(plain);
+    expect(apart["l1.src"]).toEqual(left["l1.src"]);
+    expect(apart["l1.dst"]).toEqual(right["l1.dst"]);
+    expect(left["l1.src"]).not.toEqual(plain["l1.src"]);
+    expect(left["l1.dst"]).not.toEqual(right["l1.dst"]);
+  });
+
   it("refuses what does not fit", async () => {
     const grey: PictureSet = { pictures: new Uint8Array(32 * 32 * 3).fill(9), count: 1, size: 32 };
     await expect(train({ regionWeight: 2 }, 1, { src: grey, dst: grey })).rejects.toThrow(
       "regionWeight 2: where eyes and mouth are is known of avatars only; set it to 0",
     );
+    await expect(train({ apart: true }, 1, { src: grey, dst: grey })).rejects.toThrow(
+      "apart true: only avatars can be drawn in chosen poses, of folders the pictures decide; remove it",
+    );
     await expect(train({ pair: "trio" }, 1)).rejects.toThrow(
       'the avatars "trio" are src, dst, third, but the identities are src, dst',
     );
   });
+});
+
+it("trains the first identity on poses to the left and the others to the right, where they are apart", () => {
+  const trio = { ...TINY, identities: ["src", "dst", "third"] };
+  const kinds = (apart?: boolean) => trio.identities.map((name) => trainedPoses({ ...trio, apart }, name));
+  expect(kinds()).toEqual(["demo", "demo", "demo"]);
+  expect(kinds(false)).toEqual(["demo", "demo", "demo"]);
+  expect(kinds(true)).toEqual(["hardleft", "hardright", "hardright"]);
 });
 
 describe("checkConfig refuses, naming the value:", () => {
@@ -224,6 +246,7 @@ describe("checkConfig refuses, naming the value:", () => {
     ],
     [{ regionWeight: -1 }, "regionWeight -1 must be a number from 0"],
     [{ regionWeight: 1, lossWeights: { ssim: 1 } }, "regionWeight 1 weighs only l1, mse, dssim, gradient-difference"],
+    [{ apart: "yes" as unknown as boolean }, "apart yes must be true or false"],
     [{ identities: ["src"] }, "identities src: a swap needs at least 2"],
     [{ identities: ["src", "src"] }, 'identities: "src" is named twice'],
     [{ identities: ["src", "encoder"] }, 'identities: "encoder" is the name of other layers: choose another'],

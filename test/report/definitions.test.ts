@@ -40,6 +40,7 @@ describe("losses are not ranked", () => {
   it.each<[string, Partial<RunConfig>, Record<Loss, string | undefined>]>([
     ["of other pairs", { pair: "hue" }, { l1: pictures, latent: pictures, loss: pictures }],
     ["of other poses", { poses: "full" }, { l1: pictures, latent: pictures, loss: pictures }],
+    ["of poses apart", { apart: true }, { l1: pictures, latent: pictures, loss: pictures }],
     ["of other sizes", size, { l1: pictures, latent: pictures, loss: pictures }],
     [
       "of other renderers",
@@ -113,6 +114,7 @@ it("totals of one formula on the same pictures are drawn together", () => {
 it("measures compare on the same held-out poses, wherever the training pictures came from", () => {
   const filled = { data: { ...folders("a").data, trueSwap: true } };
   expect(otherJudging(named({}, filled))).toBeUndefined();
+  expect(otherJudging(named({}, { apart: true }))).toBeUndefined();
   expect(otherJudging(named({}, folders("a")))).toMatch(/^they were measured on different pictures/);
   expect(otherJudging(named({}, { ...filled, poses: "wide" }))).toMatch(/pair mild, poses wide, 32 px/);
 });

@@ -212,6 +212,13 @@ describe("the report of a run", () => {
     );
   });
 
+  it("says what poses identities were trained on apart, and repeats them", () => {
+    const { text } = open({ config: { apart: true, overrides: { apart: true } } });
+    expect(text).toContain("poses to judge by demo poses to train src by hardleft poses to train dst by hardright");
+    expect(text).toContain("--preset avatar-64 --set apart=true --save-every");
+    expect(open({}).text).not.toContain("hardleft");
+  });
+
   it("names the machine that a run was continued on", () => {
     const { text } = open({ config: { continued: [{ after: 960, ...other }] } });
     expect(text).toContain(

@@ -216,6 +216,7 @@ describe("a run folder", () => {
       [{ kernels: { choices: { conv2d: 1 }, program: "0".repeat(64) } }, /: kernels.choices.conv2d: /],
       [{ versions: undefined }, /: versions: expected object, received undefined; /],
       [{ poses: "zzz" }, /: poses: Invalid option: expected one of "demo"/],
+      [{ apart: "x" }, /: apart: expected boolean, received string; /],
       [{ continued: "x" }, /: continued: expected array, received string; /],
       [
         { architecture: { size: 32, stages: [4], mid: 5e7, code: 4 } },
