@@ -28,8 +28,6 @@ import { type TuneWhen, tuneOption } from "./tune.js";
 
 /** Faces of each identity whose codes are read, an epoch's. */
 const READ = 1024;
-/** What is made of a run's codes, in its folder. */
-const CODE_FILE = "code.json";
 
 interface Options {
   out?: string;
@@ -191,7 +189,7 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** What a finished run's codes tell: read from its folder, or measured and kept there. */
 async function leakThere(gpu: Gpu, { path, chosen: { config }, view }: Planned): Promise<Leak> {
-  const file = join(path, CODE_FILE);
+  const file = join(path, RUN_FILES.code);
   if (existsSync(file)) {
     const { step, ...leak } = JSON.parse(readFileSync(file, "utf8")) as Leak & { step: number };
     if (step === view?.step) return leak;

@@ -102,11 +102,12 @@ function trapLine(arm: Arm, standard: Arm): string[] {
   const t = spreadText(spreadOf(arm.rows, "t_ratio"));
   const against = spreadText(spreadOf(standard.rows, "t_ratio"));
   if (own.mean > other.mean) return [];
-  const apart = own.most < other.least;
-  const figures = `reconstruction ${spreadText(own, four)} against ${spreadText(other, four)}`;
-  const sure = apart && Math.min(own.count, other.count) >= 3 ? "" : apart ? "" : ", within the spread of the seeds";
+  const several = Math.min(own.count, other.count) >= 3;
+  const better = own.most < other.least ? "better" : "no worse";
+  const sure = several ? (better === "better" ? " with every seed" : ", within the spread of the seeds") : "";
+  const figures = `${spreadText(own, four)} against ${spreadText(other, four)}`;
   return [
-    `${arm.label} is the trap: its reconstruction is no worse than ${standard.label}'s (${figures}${sure}), but its swap reaches ${t} of its ceiling, not ${against}.`,
+    `${arm.label} is the trap: its reconstruction is ${better} than ${standard.label}'s${sure} (${figures}), but its swap reaches ${t} of its ceiling, not ${against}.`,
   ];
 }
 

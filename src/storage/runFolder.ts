@@ -42,6 +42,8 @@ export const RUN_FILES = {
   /** `000240.png` */
   previews: "previews",
   report: "report.html",
+  /** What an experiment read of the codes. */
+  code: "code.json",
   tensorboard: "tensorboard",
 } as const;
 
@@ -116,9 +118,9 @@ export class RunFolder {
    * the folder is a run's.
    */
   #clear(): void {
-    const { metrics, times, report, checkpoints, previews, tensorboard } = RUN_FILES;
+    const { metrics, times, report, code, checkpoints, previews, tensorboard } = RUN_FILES;
     for (const { name } of [...this.checkpoints(), ...this.previews()]) this.#remove(name);
-    for (const name of [metrics, times, report]) if (fs.existsSync(this.file(name))) this.#remove(name);
+    for (const name of [metrics, times, report, code]) if (fs.existsSync(this.file(name))) this.#remove(name);
     for (const path of [checkpoints, previews, tensorboard].map((name) => this.file(name))) {
       if (!fs.existsSync(path)) continue;
       if (path === this.file(tensorboard)) removeEvents(path);
