@@ -39,6 +39,7 @@ export { resizeNearest } from "./engine/ops/resize.js";
 export { mean, type ReduceOptions, sum, variance } from "./engine/ops/sum.js";
 export { transpose } from "./engine/ops/transpose.js";
 export { unitNormalise } from "./engine/ops/unitNormalise.js";
+export { warp } from "./engine/ops/warp.js";
 export { Parameters } from "./engine/parameters.js";
 export { type CompileOptions, compile, type Program } from "./engine/program.js";
 export type { Shape } from "./engine/shape.js";

@@ -100,6 +100,7 @@ const overridesSchema = z
   .strictObject({
     ...trainingFields,
     apart: trainingFields.apart.nullable(),
+    warp: trainingFields.warp.nullable(),
     architecture: z
       .strictObject(
         Object.fromEntries(Object.entries(architectureFields).map(([name, type]) => [name, type.nullable()])),
@@ -109,7 +110,7 @@ const overridesSchema = z
   })
   .partial();
 
-/** `field.path=value`, the value as JSON or as plain text. @throws UserError */
+/** `field.path=value`, the value as JSON, as a number without its zero (.06), or as plain text. @throws UserError */
 function setting(text: string): Fields {
   const [, path, raw] = /^([^=\s]+)=(.*)$/s.exec(text) ?? [];
   if (!path) throw new UserError(`--set ${text}: it must be field=value, such as architecture.dense=64`);
@@ -117,7 +118,8 @@ function setting(text: string): Fields {
   try {
     value = JSON.parse(raw);
   } catch {
-    // A word.
+    if (/^-?\.\d+$/.test(raw)) value = Number(raw);
+    // Else a word.
   }
   // Own properties only, whatever their name.
   return path.split(".").reduceRight((inner, name) => Object.fromEntries([[name, inner]]), value) as Fields;

@@ -70,9 +70,14 @@ function bottleneckRows({ config: { architecture }, bottleneck }: Inspection): [
 
 /** What training does otherwise than judging. */
 function trainingRows(config: TrainingConfig): [string, string][] {
-  const { identities, poses, apart } = config;
+  const { identities, poses, apart, warp } = config;
   const trained = identities.map((identity) => `${identity} ${trainedPoses(config, identity)}`).join(", ");
-  return apart ? [["poses", `in training ${trained}; judged on ${poses}`]] : [];
+  return [
+    ...(apart ? [["poses", `in training ${trained}; judged on ${poses}`] as [string, string]] : []),
+    ...(warp
+      ? [["warp", `${warp} of the picture's width, of what the encoder sees in training`] as [string, string]]
+      : []),
+  ];
 }
 
 function memoryRows({ memory }: Inspection): [string, string][] {

@@ -33,6 +33,12 @@ export interface TrainingConfig {
    * Everyone is judged on `poses` all the same. Of avatars only.
    */
   readonly apart?: boolean;
+  /**
+   * How far the pictures that the encoder is trained on are bent (see `warp`), anew for each picture and step: the
+   * standard deviation of a control point's displacement down, and across, as a part of the picture's width, from 0 (the
+   * default, not at all) to 0.2. The losses compare with the pictures as they were; nothing is bent in judging.
+   */
+  readonly warp?: number;
 }
 
 /** The kind of poses that an identity is trained on. */
@@ -41,6 +47,8 @@ export const trainedPoses = ({ identities, poses, apart }: TrainingConfig, ident
 
 /** More would only leave the range of float32. */
 const MAX_WEIGHT = 1e6;
+/** More would leave nothing of a face: control points are a quarter of the picture apart. */
+const MAX_WARP = 0.2;
 
 /** Losses that look at how codes vary within a batch. */
 const VARYING = ["latent", "coral", "mmd", "consistency"] as const;
@@ -65,6 +73,10 @@ export function checkConfig(config: TrainingConfig): void {
   }
   if (config.apart !== undefined && typeof config.apart !== "boolean") {
     throw new UserError(`apart ${config.apart} must be true or false`);
+  }
+  const { warp } = config;
+  if (warp !== undefined && !(typeof warp === "number" && warp >= 0 && warp <= MAX_WARP)) {
+    throw new UserError(`warp ${warp} must be a number from 0 to ${MAX_WARP}`);
   }
   checkIdentities(config.identities);
   checkArchitecture(config.architecture);

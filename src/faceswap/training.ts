@@ -4,8 +4,10 @@ import type { Gpu } from "../engine/gpu.js";
 import type { Node } from "../engine/graph.js";
 import { constant } from "../engine/ops/leaf.js";
 import { add, scale } from "../engine/ops/pointwise.js";
+import { normal } from "../engine/ops/random.js";
 import { concat, split } from "../engine/ops/region.js";
 import { sum } from "../engine/ops/sum.js";
+import { WARP_POINTS, warp } from "../engine/ops/warp.js";
 import { type CompileOptions, compile, type Program } from "../engine/program.js";
 import { adam, learningRate } from "../nn/optimisers.js";
 import { drawAvatars, poses } from "./avatars.js";
@@ -49,6 +51,13 @@ function batchOf(identity: string, config: TrainingConfig, data: TrainingData): 
   return { pictures, weights: add(scale(mask, regionWeight), constant([1], [])) };
 }
 
+/** Pictures [N, size, size, 3] as the encoder is to see them: each bent in its own way, another one every step, or as they are. */
+function bent(pictures: Node, { warp: deviation }: TrainingConfig): Node {
+  if (!deviation) return pictures;
+  const [count, size] = pictures.shape;
+  return warp(pictures, scale(normal([count, WARP_POINTS, WARP_POINTS, 2]), deviation * size));
+}
+
 /**
  * The graph of a training step, to be traced: data, forward, backward, update. Its outputs are the scalars `loss` (what
  * training makes smaller), `rate`, and every loss of the configuration by name, unweighted: "l1.src" for a loss of
@@ -66,9 +75,10 @@ export function trainingGraph(
   if (data === "avatars") checkCast(config);
   const batches = identities.map((identity) => batchOf(identity, config, data));
   const together = concat(batches.map(({ pictures }) => pictures));
+  const seen = bent(together, config);
   const { mean, logVariance } = model.encodeDistribution
-    ? model.encodeDistribution(together)
-    : { mean: model.encode(together), logVariance: undefined };
+    ? model.encodeDistribution(seen)
+    : { mean: model.encode(seen), logVariance: undefined };
   const apart = (z: Node): Node[] => split(z, identities.length);
   const codes = apart(mean);
   const shown = logVariance ? apart(sampleCode(mean, logVariance)) : codes;

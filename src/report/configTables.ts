@@ -55,6 +55,7 @@ function recipe(config: RunConfig): Row[] {
     ...(config.regionWeight || Object.hasOwn(config.overrides, "regionWeight")
       ? [row("extra weight of eyes, brows and mouth", "regionWeight")]
       : []),
+    ...(config.warp ? [row("warp of what the encoder sees, part of the width", "warp")] : []),
     ["steps between previews", count(config.saveEvery)],
   ];
 }

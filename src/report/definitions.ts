@@ -10,15 +10,20 @@ export interface Named {
   readonly config: RunConfig;
 }
 
-/** What all pictures of a run come from, in words; equal if they are the same. */
-function picturesOf(config: RunConfig): string {
-  const { data, pair, identities, architecture } = config;
-  const { size } = architecture;
-  const print = data.fingerprint.slice(0, 8);
+const printOf = ({ data }: RunConfig): string => data.fingerprint.slice(0, 8);
+
+const foldersOf = (config: RunConfig): string =>
+  `folders of pictures at ${config.architecture.size} px (${printOf(config)})`;
+
+/** What a run is trained on, in words; equal if it is the same. */
+function trainedOn(config: RunConfig): string {
+  const { data, pair, identities, architecture, warp } = config;
   const poses = [...new Set(identities.map((identity) => trainedPoses(config, identity)))].join(" and ");
-  return data.kind === "avatars"
-    ? `avatars of the pair ${pair}, poses ${poses}, ${size} px (${print})`
-    : `folders of pictures at ${size} px (${print})`;
+  const pictures =
+    data.kind === "avatars"
+      ? `avatars of the pair ${pair}, poses ${poses}, ${architecture.size} px (${printOf(config)})`
+      : foldersOf(config);
+  return warp ? `${pictures}, warped by ${warp}` : pictures;
 }
 
 /** One clause a run, if they are not all equal. */
@@ -35,13 +40,13 @@ function apart(what: string, runs: readonly Named[], of: (config: RunConfig) => 
 
 /** Why the runs are not trained on the same pictures; undefined if they are. */
 export const otherPictures = (runs: readonly Named[]): string | undefined =>
-  apart("they are trained on different pictures", runs, picturesOf);
+  apart("they are trained on different pictures", runs, trainedOn);
 
 /** What a run is judged on, in words: held-out poses of avatars, or pictures kept from its folders. */
 function judgedOn(config: RunConfig): string {
   const { data, pair, poses, architecture } = config;
   const known = data.kind === "avatars" || data.trueSwap;
-  return known ? `pair ${pair}, poses ${poses}, ${architecture.size} px` : picturesOf(config);
+  return known ? `pair ${pair}, poses ${poses}, ${architecture.size} px` : foldersOf(config);
 }
 
 /** Why the measures of the runs are not of the same pictures; undefined if they are. */
@@ -57,7 +62,7 @@ export function otherWorst(runs: readonly { name: string; worst: string | undefi
 
 /** Runs whose total loss is one quantity, on the same pictures, together. */
 export function groupsOfTotal<R extends Named>(runs: readonly R[]): R[][] {
-  const key = ({ config }: Named) => `${config.losses.loss}\n${picturesOf(config)}`;
+  const key = ({ config }: Named) => `${config.losses.loss}\n${trainedOn(config)}`;
   return [...new Set(runs.map(key))].map((one) => runs.filter((run) => key(run) === one));
 }
 

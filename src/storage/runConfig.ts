@@ -40,6 +40,7 @@ export const trainingFields = {
   pair: z.enum(CAST_NAMES),
   poses: z.enum(POSE_KINDS),
   apart: z.boolean().optional(),
+  warp: z.number().optional(),
 } satisfies Record<keyof TrainingConfig, unknown>;
 
 /** Where a run's pictures come from. The fingerprint is a SHA-256 of what the network is shown. */

@@ -52,7 +52,8 @@ describe("chosenConfig", () => {
 
   it("sets and removes a field that may be absent", () => {
     expect(chosen({ set: ["apart=true"] })).toMatchObject({ config: { apart: true }, overrides: { apart: true } });
-    const { config, overrides } = chosen({ set: ["apart=true", "apart=null"] });
+    expect(chosen({ set: ["warp=.06"] })).toMatchObject({ config: { warp: 0.06 }, overrides: { warp: 0.06 } });
+    const { config, overrides } = chosen({ set: ["apart=true", "warp=.1", "apart=null", "warp=null"] });
     expect(config).toEqual(chosen({}).config);
     expect(overrides).toEqual({});
   });
@@ -81,6 +82,8 @@ describe("chosenConfig", () => {
     [["__proto__.x=4"], '--set __proto__.x=4: there is no field "__proto__"'],
     [["architecture.kernel=4"], "architecture: kernel 4 must be 3, 5 or 7"],
     [["apart=left"], "--set apart=left: apart: "],
+    [["warp=0.5"], "warp 0.5 must be a number from 0 to 0.2"],
+    [["warp=much"], "--set warp=much: warp: expected number, received string"],
     [["pair=us"], "--set pair=us: pair: Invalid option"],
     [["batch=1"], "batch 1: the latent loss needs a variance"],
   ])("refuses --set %s", (set, message) => {

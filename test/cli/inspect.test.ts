@@ -63,6 +63,14 @@ describe("what is printed", () => {
     expect(text).toMatch(/^a cell sees +61 px, 95 % of the picture's width$/m);
   });
 
+  it("of warped pictures: by how much", () => {
+    const { description: _, ...config } = PRESETS["avatar-64"];
+    const inspection = inspectionOf({ preset: "avatar-64", config: { ...config, warp: 0.06 } }, gpu);
+    expect(inspectionText(inspection)).toMatch(/^warp +0\.06 of the picture's width, of what the encoder sees in/m);
+    expect(inspection.flopsPerStep).toBeGreaterThan(inspected("avatar-64").flopsPerStep);
+    expect(inspectionText(inspected("avatar-64"))).not.toMatch(/^warp/m);
+  });
+
   it("of poses apart: whose are which", () => {
     const { description: _, ...config } = PRESETS["avatar-64"];
     const text = inspectionText(inspectionOf({ preset: "avatar-64", config: { ...config, apart: true } }, gpu));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { topological, traced } from "../../src/engine/graph.js";
 import { autoencoder, SIDES, type Side } from "../../src/faceswap/architecture.js";
 import { avatars } from "../../src/faceswap/avatars.js";
 import { checkConfig, type TrainingConfig, trainedPoses } from "../../src/faceswap/config.js";
@@ -7,8 +8,8 @@ import { type LossName, lossFormulas } from "../../src/faceswap/lossSlots.js";
 import { modelOf } from "../../src/faceswap/model.js";
 import type { PictureSet } from "../../src/faceswap/pictures.js";
 import { PRESETS, presetNamed } from "../../src/faceswap/presets.js";
-import { compileTraining, type TrainingData } from "../../src/faceswap/training.js";
-import { compile, UserError } from "../../src/index.js";
+import { compileTraining, type TrainingData, trainingGraph } from "../../src/faceswap/training.js";
+import { compile, type Node, UserError } from "../../src/index.js";
 import { gpu, step } from "../gpu.js";
 
 /** 32 → 16 → 7 → 3, the smallest that has a stage. */
@@ -156,6 +157,7 @@ describe("compileTraining with other losses", () => {
     ["random features", { lossWeights: { l1: 1, "random-features": 0.5, latent: 1 } }],
     ["codes", { lossWeights: { l1: 1, latent: 1, coral: 1, mmd: 1, adversary: 0.5, consistency: 0.1 } }],
     ["a sampled code", { architecture: { ...TINY.architecture, sampled: true }, lossWeights: { l1: 1, vib: 0.01 } }],
+    ["warped pictures", { warp: 0.06, architecture: { ...TINY.architecture, size: 64, input: 32 } }],
     [
       "three identities",
       { pair: "trio", identities: ["src", "dst", "third"], lossWeights: { l1: 1, latent: 1, consistency: 0.1 } },
@@ -196,6 +198,37 @@ describe("compileTraining with other losses", () => {
     expect(apart["l1.dst"]).toEqual(right["l1.dst"]);
     expect(left["l1.src"]).not.toEqual(plain["l1.src"]);
     expect(left["l1.dst"]).not.toEqual(right["l1.dst"]);
+  });
+
+  it("warps what the encoder sees, and nothing else", () => {
+    const config = { ...TINY, warp: 0.1 };
+    const outputs = Object.values(traced(() => trainingGraph(modelOf(config), config)));
+    const nodes = topological(outputs);
+    const named = (name: string) => nodes.filter(({ op }) => op.name === name);
+    const readers = (node: Node) => nodes.filter(({ inputs }) => inputs.includes(node));
+    const [seen, ...more] = named("warp");
+    expect(more).toEqual([]);
+    expect(seen.shape).toEqual([4, 32, 32, 3]);
+    expect(readers(seen).map(({ op }) => op.name)).toEqual(["conv2d", "conv2dWeightGrad"]);
+    for (const drawn of named("drawAvatars")) {
+      const ops = readers(drawn).map(({ op }) => op.name);
+      expect(ops.sort()).toEqual(["concat", "sub"]);
+    }
+    // Nobody needs it, so it is never run.
+    expect(named("warpGrad")).toEqual([]);
+  });
+
+  it("warps by as much as is said: none changes no bit, some all losses, but of one colour", async () => {
+    const first = async (warp: number | undefined, data?: TrainingData) => (await train({ warp }, 2, data)).scalars;
+    const [plain, none, some] = [await first(undefined), await first(0), await first(0.06)];
+    expect(none).toEqual(plain);
+    for (const name of ["l1.src", "l1.dst", "latent"]) expect(some[name]).not.toEqual(plain[name]);
+    const grey: PictureSet = { pictures: new Uint8Array(32 * 32 * 3).fill(90), count: 1, size: 32 };
+    const sets = { src: grey, dst: grey };
+    const [flat, bent] = [await first(undefined, sets), await first(0.2, sets)];
+    bent["l1.src"].forEach((value, i) => {
+      expect(value).toBeCloseTo(flat["l1.src"][i], 5);
+    });
   });
 
   it("refuses what does not fit", async () => {
@@ -247,6 +280,10 @@ describe("checkConfig refuses, naming the value:", () => {
     [{ regionWeight: -1 }, "regionWeight -1 must be a number from 0"],
     [{ regionWeight: 1, lossWeights: { ssim: 1 } }, "regionWeight 1 weighs only l1, mse, dssim, gradient-difference"],
     [{ apart: "yes" as unknown as boolean }, "apart yes must be true or false"],
+    [{ warp: -0.1 }, "warp -0.1 must be a number from 0 to 0.2"],
+    [{ warp: 0.3 }, "warp 0.3 must be a number from 0 to 0.2"],
+    [{ warp: Number.NaN }, "warp NaN must be a number from 0 to 0.2"],
+    [{ warp: "0.1" as unknown as number }, "warp 0.1 must be a number from 0 to 0.2"],
     [{ identities: ["src"] }, "identities src: a swap needs at least 2"],
     [{ identities: ["src", "src"] }, 'identities: "src" is named twice'],
     [{ identities: ["src", "encoder"] }, 'identities: "encoder" is the name of other layers: choose another'],

@@ -41,6 +41,7 @@ describe("losses are not ranked", () => {
     ["of other pairs", { pair: "hue" }, { l1: pictures, latent: pictures, loss: pictures }],
     ["of other poses", { poses: "full" }, { l1: pictures, latent: pictures, loss: pictures }],
     ["of poses apart", { apart: true }, { l1: pictures, latent: pictures, loss: pictures }],
+    ["of warped pictures", { warp: 0.06 }, { l1: pictures, latent: pictures, loss: pictures }],
     ["of other sizes", size, { l1: pictures, latent: pictures, loss: pictures }],
     [
       "of other renderers",
@@ -114,7 +115,8 @@ it("totals of one formula on the same pictures are drawn together", () => {
 it("measures compare on the same held-out poses, wherever the training pictures came from", () => {
   const filled = { data: { ...folders("a").data, trueSwap: true } };
   expect(otherJudging(named({}, filled))).toBeUndefined();
-  expect(otherJudging(named({}, { apart: true }))).toBeUndefined();
+  expect(otherJudging(named({}, { apart: true, warp: 0.06 }))).toBeUndefined();
+  expect(otherJudging(named(folders("a"), { ...folders("a"), warp: 0.06 }))).toBeUndefined();
   expect(otherJudging(named({}, folders("a")))).toMatch(/^they were measured on different pictures/);
   expect(otherJudging(named({}, { ...filled, poses: "wide" }))).toMatch(/pair mild, poses wide, 32 px/);
 });

@@ -212,6 +212,13 @@ describe("the report of a run", () => {
     );
   });
 
+  it("says by how much the encoder's pictures were warped", () => {
+    const { text } = open({ config: { warp: 0.06, overrides: { warp: 0.06 } } });
+    expect(text).toContain("warp of what the encoder sees, part of the width 0.06");
+    expect(text).toContain("--preset avatar-64 --set warp=0.06 --save-every");
+    expect(open({}).text).not.toContain("warp of");
+  });
+
   it("says what poses identities were trained on apart, and repeats them", () => {
     const { text } = open({ config: { apart: true, overrides: { apart: true } } });
     expect(text).toContain("poses to judge by demo poses to train src by hardleft poses to train dst by hardright");

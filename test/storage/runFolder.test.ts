@@ -217,6 +217,7 @@ describe("a run folder", () => {
       [{ versions: undefined }, /: versions: expected object, received undefined; /],
       [{ poses: "zzz" }, /: poses: Invalid option: expected one of "demo"/],
       [{ apart: "x" }, /: apart: expected boolean, received string; /],
+      [{ warp: 0.5 }, /: warp 0\.5 must be a number from 0 to 0\.2/],
       [{ continued: "x" }, /: continued: expected array, received string; /],
       [
         { architecture: { size: 32, stages: [4], mid: 5e7, code: 4 } },
