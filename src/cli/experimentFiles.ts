@@ -3,13 +3,14 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import dissect from "../../experiments/dissect.json" with { type: "json" };
 import fixes from "../../experiments/fixes.json" with { type: "json" };
+import levers from "../../experiments/levers.json" with { type: "json" };
 import trap from "../../experiments/trap.json" with { type: "json" };
 import trap128 from "../../experiments/trap-128.json" with { type: "json" };
 import { UserError } from "../engine/errors.js";
 import { declared, type Experiment } from "../experiment/declare.js";
 import { fileError } from "../storage/files.js";
 
-const OWN: Readonly<Record<string, unknown>> = { trap, "trap-128": trap128, dissect, fixes };
+const OWN: Readonly<Record<string, unknown>> = { trap, "trap-128": trap128, dissect, fixes, levers };
 export const OWN_EXPERIMENTS = Object.keys(OWN);
 
 /** @param name one that comes along, or the path of a file that ends in .json @throws UserError */

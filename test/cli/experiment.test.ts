@@ -14,6 +14,14 @@ const declaration = {
 };
 const write = (name: string, json: unknown) => fs.writeFileSync(shell.file(name), JSON.stringify(json));
 
+/** results.csv by column. None of these cells is quoted. */
+function results(): Record<string, string>[] {
+  const [head, ...lines] = fs.readFileSync(shell.file("all/results.csv"), "utf8").trim().split("\n");
+  const names = head.split(",");
+  return lines.map((line) => Object.fromEntries(line.split(",").map((cell, i) => [names[i], cell])));
+}
+
+// Every start takes the embedded adapter ten seconds and more.
 const gpu = await openGpu();
 const short = gpu.kind === "embedded" && !process.env.SHIBORI_FULL;
 gpu.destroy();
@@ -34,7 +42,7 @@ describe("shibori experiment", () => {
       return stderr.replace(/^adapter: .*\n/m, "").trim();
     };
     expect(await said("nothing")).toBe(
-      'shibori: there is no experiment "nothing"; choose one of trap, trap-128, dissect, fixes, or give a file that ends in .json',
+      'shibori: there is no experiment "nothing"; choose one of trap, trap-128, dissect, fixes, levers, or give a file that ends in .json',
     );
     expect(await said("none.json")).toBe("shibori: none.json does not exist");
     expect(await said("cut.json")).toMatch(/^shibori: cut\.json: .*JSON/);
@@ -43,12 +51,27 @@ describe("shibori experiment", () => {
     expect(fs.existsSync(shell.file("runs"))).toBe(false);
   });
 
-  it("trains its shard, then the rest, and nothing twice; and writes what they show together", async () => {
+  it("trains its shard, and writes what is there", async () => {
     const first = await shell.do("experiment mine.json --out all --shard 2/2");
     expect(first).toMatch(
       /run +state +steps +batch +TFLOP +time\ncode-large-s0 +to do +6 +2 +0\.00 +–\n1 of 1 runs to do/,
     );
+    expect(first).toContain("1 of 2 runs are finished.\nIt fails with large: with every one of them.");
     expect(fs.existsSync(shell.file("all/code-small-s0"))).toBe(false);
+    const page = fs.readFileSync(shell.file("all/report.html"), "utf8");
+    expect(page).toContain("<h1>Small and large codes</h1>");
+    expect(page).toContain("1 of 2 runs are not finished yet");
+    expect(page.match(/<img src="data:image\/png/g)).toHaveLength(6 * 3);
+    const [row, none] = results();
+    expect(row).toMatchObject({ run: "code-large-s0", code: "3×3×64", seed: "0", code_numbers: "576", steps: "6" });
+    expect(none).toBeUndefined();
+    expect(Number(row.probe_bits)).toBeGreaterThanOrEqual(0);
+    for (const known of ["gap", "mean_gap", "probe_accuracy", "reconstruction", "swap_ratio", "loss_l1"]) {
+      expect(Number(row[known]), known).toBeGreaterThan(0);
+    }
+  });
+
+  it.skipIf(short)("then the rest, and nothing twice", async () => {
     const times = () => fs.readFileSync(shell.file("all/code-large-s0/times.jsonl"), "utf8");
     const before = times();
     const second = await shell.do("experiment mine.json --out all");
@@ -57,31 +80,16 @@ describe("shibori experiment", () => {
     expect(second).toContain("run 1 of 1: code-small-s0");
     expect(second).toContain("2 of 2 runs are finished.\nIt fails with small and large: with every one of them.");
     expect(times()).toBe(before);
-    const lines = fs.readFileSync(shell.file("all/results.csv"), "utf8").trim().split("\n");
-    const head = lines[0].split(",");
-    const cells = lines.slice(1).map((line) => Object.fromEntries(line.split(",").map((cell, i) => [head[i], cell])));
-    expect(cells.map(({ run, code, seed, code_numbers, steps }) => [run, code, seed, code_numbers, steps])).toEqual([
-      ["code-small-s0", "3×3×4", "0", "36", "6"],
-      ["code-large-s0", "3×3×64", "0", "576", "6"],
-    ]);
-    for (const { probe_bits, gap, reconstruction, passes } of cells) {
-      expect(Number(probe_bits)).toBeGreaterThanOrEqual(0);
-      expect(Number(gap)).toBeGreaterThan(0);
-      expect(Number(reconstruction)).toBeGreaterThan(0);
-      expect(passes).toBe("0");
-    }
-    const page = fs.readFileSync(shell.file("all/report.html"), "utf8");
-    expect(page).toContain("<h1>Small and large codes</h1>");
-    expect(page).toContain("It fails with small and large");
-    expect(page.match(/<img src="data:image\/png/g)).toHaveLength(6 * 4);
+    // In the order of the declaration, whoever was first.
+    expect(results().map(({ run }) => run)).toEqual(["code-small-s0", "code-large-s0"]);
   });
 
   it("refuses a folder whose runs are others than those declared", async () => {
-    write("other.json", { ...declaration, set: { ...SMALL, steps: 7 } });
+    write("other.json", { ...declaration, factors: { code: { large: {} } }, set: { ...SMALL, steps: 7 } });
     const { code, stderr } = await shell.run("experiment other.json --out all --plan");
     expect(code).toBe(2);
     expect(stderr).toContain(
-      "all/code-small-s0 holds a run with steps 6, but code-small-s0 is declared with 7: move it away, or give another --out",
+      "all/code-large-s0 holds a run with steps 6, but code-large-s0 is declared with 7: move it away, or give another --out",
     );
   });
 
