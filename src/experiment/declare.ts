@@ -100,10 +100,13 @@ export function declared(json: unknown, name: string, where: string): Experiment
       Object.entries(set).map(([path, value]) => `${path}=${JSON.stringify(value)}`),
     );
     const armName = named.map((factor) => `${slug(factor)}-${slug(levels[factor])}`).join("_") || "base";
-    // The first factor's levels speak for themselves: "3×3", "7×7, latent off".
+    // The first factor's levels speak for themselves: "3×3", "7×7 (latent off)".
     const [first] = Object.keys(factors);
-    const words = named.map((factor) => (factor === first ? levels[factor] : `${factor} ${levels[factor]}`));
-    const label = words.join(", ") || "base";
+    const others = named.filter((factor) => factor !== first).map((factor) => `${factor} ${levels[factor]}`);
+    const label =
+      levels[first] && others.length
+        ? `${levels[first]} (${others.join(", ")})`
+        : (levels[first] ?? (others.join(", ") || "base"));
     return (own ?? rest.seeds).map((seed) => ({
       name: `${armName}-s${seed}`,
       arm: armName,

@@ -60,7 +60,7 @@ const someOf = (arms: readonly Arm[], count: (arm: Arm) => number): string =>
 
 /**
  * The statement that the numbers support: who passes, who shows expression; and, against the first arm that passes, who
- * reconstructs at least as well and does not swap. A difference is claimed only where no seed of the one reaches any of
+ * reconstructs at least as well and swaps worse than a constant picture. A difference is claimed only where no seed of the one reaches any of
  * the other, and only of arms with three seeds or more; else it is said to be of so many seeds.
  */
 export function statement(rows: readonly Row[]): string[] {
@@ -95,8 +95,10 @@ export function statement(rows: readonly Row[]): string[] {
   return lines;
 }
 
-/** Of an arm that does not swap, though its pictures are no worse. */
+/** Of an arm whose pictures are no worse, and whose swap is worse than a constant picture. */
 function trapLine(arm: Arm, standard: Arm): string[] {
+  const swap = spreadOf(arm.rows, "swap_ratio");
+  if (!(swap.mean > 1)) return [];
   const own = spreadOf(arm.rows, "reconstruction");
   const other = spreadOf(standard.rows, "reconstruction");
   const t = spreadText(spreadOf(arm.rows, "t_ratio"));
@@ -107,7 +109,7 @@ function trapLine(arm: Arm, standard: Arm): string[] {
   const sure = several ? (better === "better" ? " with every seed" : ", within the spread of the seeds") : "";
   const figures = `${spreadText(own, four)} against ${spreadText(other, four)}`;
   return [
-    `${arm.label} is the trap: its reconstruction is ${better} than ${standard.label}'s${sure} (${figures}), but its swap reaches ${t} of its ceiling, not ${against}.`,
+    `${arm.label} is the trap: its reconstruction is ${better} than ${standard.label}'s${sure} (${figures}), but its swap is worse than a constant picture (error ${spreadText(swap)} of that one's) and reaches ${t} of its ceiling, not ${against}.`,
   ];
 }
 

@@ -18,11 +18,16 @@ interface Column {
   readonly show: (n: number) => string;
 }
 
+/** So many decimals, of means and deviations alike. */
+const decimals =
+  (digits: number) =>
+  (n: number): string =>
+    n.toFixed(digits);
 const percent = (n: number): string => `${Math.round(100 * n)} %`;
 const seconds = (n: number): string => duration(n);
 
 const SWAP: readonly Column[] = [
-  { head: "reconstruction", about: "L1, 0 to 1", key: "reconstruction", show: figure },
+  { head: "reconstruction", about: "L1, 0 to 1", key: "reconstruction", show: decimals(4) },
   { head: "t", about: "of its ceiling", key: "t_ratio", show: part },
   { head: "swap error", about: "of the constant picture's", key: "swap_ratio", show: part },
   { head: "pose", about: "correlation, of its ceiling", key: "pose_ratio", show: part },
@@ -38,7 +43,7 @@ const RESPONSES: readonly Column[] = ["mouth", "smile", "eye", "brow", "gaze"].m
 const CODE: readonly Column[] = [
   { head: "numbers", about: "in the code", key: "code_numbers", show: count },
   { head: "gap", about: "same pose, other identity", key: "gap", show: part },
-  { head: "mean gap", about: "of the mean codes", key: "mean_gap", show: figure },
+  { head: "mean gap", about: "of the mean codes", key: "mean_gap", show: decimals(3) },
   { head: "probe", about: "names the identity rightly", key: "probe_accuracy", show: percent },
   { head: "bits", about: "of identity, at most 1", key: "probe_bits", show: part },
   { head: "a cell's probe", about: "mean over cells", key: "cell_accuracy", show: percent },
@@ -123,16 +128,22 @@ function epochsTable(arms: readonly Arm[], epochs: readonly Row[]): Html {
     const last = all.length;
     return [...new Set([1, 2, Math.round(last / 2), last])].filter((n) => n >= 1 && n <= last);
   };
+  const losses = Object.entries({
+    l1: "L1",
+    random_features: "random features",
+    dssim: "DSSIM",
+    latent: "latent",
+  }).filter(([key]) => epochs.some((row) => Number.isFinite(row[key])));
   const rows = arms.flatMap(({ label, rows: [{ run }] }) => {
     const own = epochs.filter((row) => row.run === run);
     return marks(own).map((n) => {
       const row = own[n - 1];
       const cell = (key: string) => html`<td>${figure(row[key] as number)}</td>`;
-      return html`<tr><th scope="row">${label}</th><td>${n}</td>${["l1", "random_features", "latent"].map(cell)}<td>${part(row.t_ratio as number)}</td></tr>\n`;
+      return html`<tr><th scope="row">${label}</th><td>${n}</td>${losses.map(([key]) => cell(key))}<td>${part(row.t_ratio as number)}</td></tr>\n`;
     });
   });
   return html`<div class="wide"><table class="runs"><caption>An epoch is 1,024 faces of each identity; losses are its means, t the last look in it.</caption>
-<thead><tr><th scope="col">arm</th><th scope="col">epoch</th><th scope="col">L1</th><th scope="col">random features</th><th scope="col">latent</th><th scope="col">t<small>of its ceiling</small></th></tr></thead>
+<thead><tr><th scope="col">arm</th><th scope="col">epoch</th>${losses.map(([, name]) => html`<th scope="col">${name}</th>`)}<th scope="col">t<small>of its ceiling</small></th></tr></thead>
 <tbody>
 ${rows}</tbody></table></div>
 `;

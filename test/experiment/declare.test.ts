@@ -34,9 +34,9 @@ describe("a declaration", () => {
       ]),
     );
     expect(runs.map(({ label }) => label).slice(0, 3)).toEqual([
-      "3×3, latent off",
-      "3×3, latent off",
-      "3×3, latent ×10",
+      "3×3 (latent off)",
+      "3×3 (latent off)",
+      "3×3 (latent ×10)",
     ]);
     expect(runs[5]).toMatchObject({ arm: "grid-7x7_latent-off", levels: { grid: "7×7", latent: "off" }, seed: 3 });
   });
@@ -61,7 +61,7 @@ describe("a declaration", () => {
       "base-s3: base",
       "latent-off-s0: latent off",
       "latent-off-s3: latent off",
-      "grid-7x7_latent-x10-s1: 7×7, latent ×10",
+      "grid-7x7_latent-x10-s1: 7×7 (latent ×10)",
     ]);
   });
 

@@ -3,7 +3,17 @@ import { csv, type Row } from "../../src/experiment/results.js";
 import { armsOf, spreadOf, spreadText, statement } from "../../src/experiment/summary.js";
 
 const row = (label: string, seed: number, reconstruction: number, t: number, passes: number, shows = 0): Row => ({
-  ...{ run: `${label}-s${seed}`, arm: label, label, seed, reconstruction, t_ratio: t, passes, shows_expression: shows },
+  ...{
+    run: `${label}-s${seed}`,
+    arm: label,
+    label,
+    seed,
+    reconstruction,
+    t_ratio: t,
+    swap_ratio: 2 - t,
+    passes,
+    shows_expression: shows,
+  },
 });
 
 describe("spreads", () => {
@@ -25,13 +35,15 @@ describe("the statement", () => {
       "The swap passes with 3×3.",
       "It fails with 7×7.",
       "7×7 is the trap: its reconstruction is better than 3×3's with every seed (0.0160 ± 0.0010 against 0.0210 ± 0.0010), " +
-        "but its swap reaches 0.30 ± 0.00 of its ceiling, not 0.95 ± 0.00.",
+        "but its swap is worse than a constant picture (error 1.70 ± 0.00 of that one's) and reaches 0.30 ± 0.00 of its ceiling, not 0.95 ± 0.00.",
     ]);
   });
 
-  it("claims no trap where the reconstruction is worse, and says where seeds overlap", () => {
+  it("claims no trap where the reconstruction is worse, or the swap better than a constant picture, and says where seeds overlap", () => {
     const worse = [0, 1, 2].map((seed) => row("7×7", seed, 0.03, 0.3, 0));
     expect(statement([...good, ...worse])).toHaveLength(2);
+    const near = [0, 1, 2].map((seed) => ({ ...row("7×7", seed, 0.01, 0.9, 0), swap_ratio: 0.8 }));
+    expect(statement([...good, ...near])).toHaveLength(2);
     const close = [0, 1, 2].map((seed) => row("7×7", seed, 0.0195 + seed / 1000, 0.3, 0));
     expect(statement([...good, ...close])[2]).toContain("within the spread of the seeds");
   });

@@ -2,7 +2,7 @@
 
 /** Weight of the squared norm of the reader's weights. */
 const RIDGE = 1e-3;
-const ITERATIONS = 300;
+const ITERATIONS = 120;
 
 /** score = bias + Σ weights · (x − mean) / deviation */
 export interface Reader {
@@ -18,27 +18,31 @@ const sigmoid = (s: number): number => 1 / (1 + Math.exp(-s));
 function standardised(
   { mean, deviation }: Pick<Reader, "mean" | "deviation">,
   x: readonly Float32Array[],
-): Float64Array[] {
-  return x.map((row) => Float64Array.from(row, (v, k) => (v - mean[k]) / deviation[k]));
+): Float32Array[] {
+  return x.map((row) => {
+    const own = new Float32Array(row.length);
+    for (let k = 0; k < row.length; k++) own[k] = (row[k] - mean[k]) / deviation[k];
+    return own;
+  });
 }
 
-function dot(a: Float64Array, b: Float64Array): number {
+function dot(a: Float64Array, b: Float32Array): number {
   let sum = 0;
   for (let k = 0; k < a.length; k++) sum += a[k] * b[k];
   return sum;
 }
 
 /** The largest eigenvalue of XᵀX / rows, by power iteration, a little too large. */
-function curvature(x: readonly Float64Array[]): number {
+function curvature(x: readonly Float32Array[]): number {
   let v = new Float64Array(x[0].length).fill(1 / Math.sqrt(x[0].length));
   let norm = 1;
   for (let i = 0; i < 12; i++) {
     const next = new Float64Array(v.length);
     for (const row of x) {
-      const s = dot(row, v) / x.length;
+      const s = dot(v, row) / x.length;
       for (let k = 0; k < row.length; k++) next[k] += s * row[k];
     }
-    norm = Math.sqrt(dot(next, next)) || 1;
+    norm = Math.sqrt(next.reduce((sum, value) => sum + value * value, 0)) || 1;
     v = next.map((value) => value / norm);
   }
   return 1.3 * norm;
