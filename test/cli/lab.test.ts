@@ -103,7 +103,7 @@ describe("train", () => {
     expect(config.data).toEqual({ kind: "avatars", fingerprint: expect.stringMatching(/^[0-9a-f]{64}$/) });
     expect(config.kernels.program).toMatch(/^[0-9a-f]{64}$/);
     const ops = Object.keys(config.kernels.choices).map((signature) => signature.split("(")[0]);
-    expect(new Set(ops)).toEqual(new Set(["conv2d", "convTranspose2d", "conv2dWeightGrad"]));
+    expect(new Set(ops)).toEqual(new Set(["conv2d", "convTranspose2d", "conv2dWeightGrad", "sum"]));
     const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
     expect(config.versions).toEqual({ shibori: version, node: process.versions.node, dawn: "0.6.2" });
     expect(config.losses.loss).toBe(`L1 of src + dst + ${lossWeights.latent} · statistical latent L2 per element`);
