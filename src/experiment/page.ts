@@ -1,14 +1,15 @@
 /** The report of an experiment: what its runs show together, in one page that needs nothing beside it. */
-import type { Experiment } from "../experiment/declare.js";
-import type { Row } from "../experiment/results.js";
-import { type Arm, armsOf, spreadOf, spreadText, statement } from "../experiment/summary.js";
-import { type Chart, chartData, chartFigure } from "./charts.js";
-import { compareCharts } from "./compareCharts.js";
-import { type Compared, MOST_RUNS, styled } from "./compared.js";
-import { type Content, type Html, html, page } from "./html.js";
-import { count, duration, figure, part } from "./numbers.js";
-import type { RunView } from "./runView.js";
-import { readTiles } from "./tiles.js";
+
+import { type Chart, chartData, chartFigure } from "../report/charts.js";
+import { compareCharts } from "../report/compareCharts.js";
+import { type Compared, MOST_RUNS, styled } from "../report/compared.js";
+import { type Content, type Html, html, page } from "../report/html.js";
+import { count, duration, figure, part } from "../report/numbers.js";
+import type { RunView } from "../report/runView.js";
+import { readTiles } from "../report/tiles.js";
+import type { Experiment } from "./declare.js";
+import type { Row } from "./results.js";
+import { type Arm, armsOf, spreadOf, spreadText, statement } from "./summary.js";
 
 interface Column {
   readonly head: string;
