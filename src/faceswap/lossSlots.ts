@@ -25,7 +25,10 @@ export type CodeLoss = (typeof CODE_LOSSES)[number];
 export type LossName = PictureLoss | CodeLoss;
 export const LOSS_NAMES: readonly LossName[] = [...PICTURE_LOSSES, ...CODE_LOSSES];
 
-/** Weight of each loss of a run. A loss of weight 0 is computed and logged, and trains nothing. */
+/**
+ * Weight of each loss of a run. A loss of weight 0 is computed and logged, and trains nothing; one of pictures then looks
+ * at the first picture of each identity's batch only.
+ */
 export type LossWeights = Partial<Record<LossName, number>>;
 
 /** Those that the region weight applies to. */

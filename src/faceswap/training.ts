@@ -89,8 +89,12 @@ export function trainingGraph(
   const weigh = (value: Node, weight: number) => {
     if (weight) terms.push(weight === 1 ? value : scale(value, weight));
   };
-  const ofPicture = (name: PictureLoss, i: number) =>
-    pictureLoss(name, drawn[i], batches[i].pictures, networks, batches[i].weights);
+  // What is only logged may cost more than the training (random features at 128 pixels: three times): one picture will do.
+  const ofPicture = (name: PictureLoss, i: number) => {
+    const looked = (x: Node) => (lossWeights[name] ? x : split(x, x.shape[0])[0]);
+    const { pictures, weights } = batches[i];
+    return pictureLoss(name, looked(drawn[i]), looked(pictures), networks, weights && looked(weights));
+  };
   const swapped = () => {
     const ways = identities
       .flatMap((_, from) => identities.map((to, i) => ({ from, to, i })))

@@ -189,6 +189,22 @@ describe("compileTraining with other losses", () => {
     expect(logged.states.get("values")).toEqual(without.states.get("values"));
   });
 
+  it("a loss of weight 0 looks at the first picture of a batch", async () => {
+    const flat = (value: number) => new Array<number>(32 * 32 * 3).fill(value);
+    // Which of the two pictures is drawn for which place is random: of a batch of two, over some steps, all four happen.
+    const sets = Object.fromEntries(
+      SIDES.map((side) => [side, { pictures: Uint8Array.from([...flat(0), ...flat(255)]), count: 2, size: 32 }]),
+    );
+    const of = async (weight: number) => {
+      const { scalars } = await train({ lossWeights: { l1: 1, mse: weight, latent: 1 }, rate: 1e-30 }, 12, sets);
+      return scalars["mse.src"];
+    };
+    const [first, both] = [await of(0), await of(1)];
+    const levels = (values: Float32Array) => new Set(Array.from(values, (v) => v.toFixed(3))).size;
+    expect(levels(first)).toBe(2);
+    expect(levels(both)).toBe(3);
+  });
+
   it("trains apart on other poses, and otherwise on the same", async () => {
     const first = async (change: Partial<TrainingConfig>) => (await train(change, 1)).scalars;
     const [plain, off, apart] = [await first({}), await first({ apart: false }), await first({ apart: true })];
