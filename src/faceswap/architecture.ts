@@ -9,7 +9,7 @@ import { resizeNearest } from "../engine/ops/resize.js";
 import { Parameters } from "../engine/parameters.js";
 import { elements } from "../engine/shape.js";
 import { convLayer, convTransposeLayer, denseLayer, type Layer } from "../nn/layers.js";
-import { type Architecture, inputSize, KERNELS, mapSizes, SIDES, UPSAMPLINGS } from "./geometry.js";
+import { type Architecture, inputSize, KERNELS, mapSizes, narrowing, SIDES, UPSAMPLINGS } from "./geometry.js";
 import { type LayerDescription, layersOf, weightShape } from "./layerList.js";
 
 export {
@@ -47,6 +47,12 @@ export function checkArchitecture(a: Architecture): void {
     if (!Number.isInteger(n) || n < 1) refuse(`${name} ${n} must be a whole number from 1`);
   }
   if (a.kernel !== undefined && !KERNELS.includes(a.kernel)) refuse(`kernel ${a.kernel} must be 3, 5 or 7`);
+  if (a.strides !== undefined) {
+    const { length } = a.stages;
+    if (!Array.isArray(a.strides) || a.strides.length !== length || a.strides.some((s) => s !== 1 && s !== 2)) {
+      refuse(`strides ${[a.strides].flat().join(", ")} must be ${length}, one a stage, each 1 or 2`);
+    }
+  }
   if (a.upsampling !== undefined && !UPSAMPLINGS.includes(a.upsampling)) {
     refuse(`upsampling "${a.upsampling}" must be one of ${UPSAMPLINGS.join(", ")}`);
   }
@@ -57,12 +63,12 @@ export function checkArchitecture(a: Architecture): void {
   }
   const sizes = mapSizes(a);
   if (sizes.slice(0, -2).some((n) => !Number.isInteger(n)) || sizes[sizes.length - 1] < 1) {
-    const halvings = a.stages.length;
+    const parts = narrowing(a);
     const [what, name] =
       a.input === undefined ? [`${seen} pixels do`, "size"] : [`an input of ${seen} pixels does`, "input"];
     refuse(
-      `${what} not fit ${halvings} stages and the bottleneck: ` +
-        `the ${name} must be a multiple of ${2 ** halvings} and at least ${7 * 2 ** halvings}`,
+      `${what} not fit ${a.stages.length} stages and the bottleneck: ` +
+        `the ${name} must be a multiple of ${parts} and at least ${7 * parts}`,
     );
   }
   // One decoder is like another.

@@ -5,7 +5,7 @@ export const UPSAMPLINGS = ["transposed", "sub-pixel", "resize"] as const;
 export type Upsampling = (typeof UPSAMPLINGS)[number];
 
 /**
- * A stack that narrows a face to a code: stride-2 stages (padded), then two stride-2 convolutions (the bottleneck:
+ * A stack that narrows a face to a code: padded stages, of stride 2 unless said otherwise, then two stride-2 convolutions (the bottleneck:
  * 16 → 7 → 3, 32 → 15 → 7; unpadded if 3×3), then, if asked for, a dense pair through `dense` numbers. The decoders
  * mirror it, whatever the encoder's kernel. `layersOf` lists the layers.
  */
@@ -19,6 +19,8 @@ export interface Architecture {
   readonly input?: number;
   /** Channels of each padded stage. */
   readonly stages: readonly number[];
+  /** Stride of each stage: 2 (the default of all), or 1, which keeps the map's extent; the decoders keep it there too. */
+  readonly strides?: readonly number[];
   /**
    * Width and height in pixels of the encoder's kernels, in stages and bottleneck: 3 (the default), 5 or 7. The padding
    * grows along, so that the maps keep their extents and only what a cell of the code sees grows.
@@ -50,9 +52,19 @@ export type Side = (typeof SIDES)[number];
 /** Width and height that the encoder's first convolution sees. */
 export const inputSize = ({ size, input }: Architecture): number => input ?? size;
 
+/** The stride of each stage. */
+export const stridesOf = ({ stages, strides }: Architecture): readonly number[] => strides ?? stages.map(() => 2);
+
+/** What the stages divide the extents by, together. */
+export const narrowing = (a: Architecture): number => stridesOf(a).reduce((product, stride) => product * stride, 1);
+
 /** Extents of the maps, whatever the kernel: after each stage, between the bottleneck convolutions, and of the code. */
 export function mapSizes(a: Architecture): number[] {
-  const sizes = a.stages.map((_, i) => inputSize(a) / 2 ** (i + 1));
+  let extent = inputSize(a);
+  const sizes = stridesOf(a).map((stride) => {
+    extent /= stride;
+    return extent;
+  });
   const halved = sizes.at(-1) ?? inputSize(a);
   const middle = Math.floor((halved - 3) / 2) + 1;
   return [...sizes, middle, Math.floor((middle - 3) / 2) + 1];

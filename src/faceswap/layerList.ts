@@ -1,6 +1,6 @@
 import type { Activation } from "../engine/graph.js";
 import type { Shape } from "../engine/shape.js";
-import { type Architecture, decoderWidths, inputSize, mapSizes, SIDES } from "./geometry.js";
+import { type Architecture, decoderWidths, inputSize, mapSizes, SIDES, stridesOf } from "./geometry.js";
 
 /** What a layer computes. */
 export type LayerKind =
@@ -61,6 +61,7 @@ function encoderLayers(a: Architecture): LayerDescription[] {
   const sizes = [inputSize(a), ...mapSizes(a)];
   const widths = [3, ...a.stages, a.mid, a.code];
   const kernel = a.kernel ?? 3;
+  const strides = stridesOf(a);
   const layers: LayerDescription[] = [];
   const factor = a.size / inputSize(a);
   if (factor > 1) {
@@ -80,7 +81,7 @@ function encoderLayers(a: Architecture): LayerDescription[] {
     const map = { from: widths[i], to, input: square(sizes[i]), output: square(sizes[i + 1]) };
     // Half a kernel around a stage. Around the bottleneck what a kernel has beyond 3×3: maps are as large as with 3×3.
     const padding = (kernel - (i < a.stages.length ? 1 : 3)) / 2;
-    const shape = { kernel, stride: 2, padding, outputPadding: 0 };
+    const shape = { kernel, stride: strides[i] ?? 2, padding, outputPadding: 0 };
     // The code itself is linear.
     const activation = last ? "none" : HIDDEN;
     layers.push({ name: `encoder.${i}`, role: "encoder", kind: "conv", ...map, ...shape, activation, initial: "he" });
@@ -107,7 +108,7 @@ function denseLayers({ code, dense }: Architecture, grid: number): LayerDescript
   ];
 }
 
-/** From an extent to twice as much, or to one or two more than that: what one layer of a decoder has to do. */
+/** From an extent to twice as much, to one or two more than that, or to the same: what one layer of a decoder has to do. */
 interface Growth {
   readonly from: number;
   readonly to: number;
@@ -123,9 +124,12 @@ function growths(a: Architecture): Growth[] {
     { from: a.code, to: a.mid, small: grid, large: middle },
     { from: a.mid, to: widths[0] ?? 3, small: middle, large: halved },
   ];
+  const factors = [...stridesOf(a)].reverse();
+  let small = halved;
   widths.forEach((from, i) => {
-    const small = halved * 2 ** i;
-    out.push({ from, to: widths[i + 1] ?? 3, small, large: 2 * small });
+    const large = small * (factors[i] ?? 2);
+    out.push({ from, to: widths[i + 1] ?? 3, small, large });
+    small = large;
   });
   return out;
 }
@@ -140,6 +144,10 @@ function upsampled(
   const { from, to, small, large } = growth;
   const doubles = large === 2 * small;
   const [before, behind] = [square(small), square(large)];
+  const same = { kernel: 3, stride: 1, padding: 1, outputPadding: 0 };
+  if (small === large) {
+    return [{ name, kind: "conv", from, to, input: before, output: behind, ...same, activation, initial: "he" }];
+  }
   switch (a.upsampling ?? "transposed") {
     case "transposed": {
       const shape = doubles ? { kernel: 4, padding: 1 } : { kernel: 3, padding: 0 };
@@ -172,10 +180,9 @@ function upsampled(
       return layers;
     }
     case "resize": {
-      const shape = { kernel: 3, stride: 1, padding: 1, outputPadding: 0 };
       return [
         { ...plain, name: `${name}.resize`, kind: "resize", from, to: from, input: before, output: behind },
-        { name, kind: "conv", from, to, input: behind, output: behind, ...shape, activation, initial: "he" },
+        { name, kind: "conv", from, to, input: behind, output: behind, ...same, activation, initial: "he" },
       ];
     }
   }

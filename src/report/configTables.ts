@@ -15,10 +15,11 @@ ${lines}</tbody></table>
 }
 
 export function architectureText(architecture: RunConfig["architecture"]): string {
-  const { size, input, stages, kernel, mid, code, dense, upsampling, sampled } = architecture;
+  const { size, input, stages, strides, kernel, mid, code, dense, upsampling, sampled } = architecture;
   return [
     `${size}×${size} pixels${input ? `, of which the encoder sees ${input}×${input}` : ""}`,
     stages.length ? `stages of ${stages.join(", ")} channels` : "no stages",
+    ...(strides ? [`of strides ${strides.join(", ")}`] : []),
     `bottleneck ${mid}, ${code}`,
     ...(kernel ? [`${kernel}×${kernel} kernels in the encoder`] : []),
     ...(dense ? [`dense code of ${dense}`] : []),

@@ -18,6 +18,7 @@ export const architectureFields = {
   size: count,
   input: count.optional(),
   stages: z.array(count).readonly(),
+  strides: z.array(count).readonly().optional(),
   kernel: count.optional(),
   mid: count,
   code: count,

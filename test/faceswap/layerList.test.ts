@@ -33,12 +33,38 @@ describe("a smaller input", () => {
   });
 });
 
+describe("a stage of stride 1", () => {
+  const layers = layersOf({ ...small, size: 128, input: 64, strides: [2, 1] }, ["a"]);
+  const extents = (role: string) => layers.filter((layer) => layer.role === role).map(({ output }) => output.height);
+
+  it("keeps the map's extent, in the decoder as well", () => {
+    expect(extents("encoder")).toEqual([64, 32, 32, 15, 7]);
+    expect(extents("decoder")).toEqual([15, 32, 32, 64, 128]);
+  });
+
+  it.each(UPSAMPLINGS)("is a plain convolution there, where maps grow by %s", (upsampling) => {
+    const all = layersOf({ ...small, strides: [2, 1], upsampling }, ["a"]);
+    const still = all.filter(({ name }) => name.startsWith("a.2"));
+    expect(still).toHaveLength(1);
+    expect(still[0]).toMatchObject({ name: "a.2", kind: "conv", from: 32, to: 16, kernel: 3, stride: 1, padding: 1 });
+  });
+
+  it("is as deep and as wide as one of stride 2", () => {
+    const of = (strides?: number[]) => layersOf({ ...small, strides }, ["a"]).filter(({ role }) => role === "encoder");
+    const shape = ({ name, from, to, kernel }: (typeof layers)[number]) => ({ name, from, to, kernel });
+    expect(of([2, 1]).map(shape)).toEqual(of().map(shape));
+    expect(layersOf({ ...small, strides: [2, 2] })).toEqual(layersOf(small));
+  });
+});
+
 describe("the list of layers", () => {
   it.each(UPSAMPLINGS)("leads from map to map without a gap, growing by %s", (upsampling) => {
     for (const size of [26, 28, 48, 60, 64]) {
       const stages = size % 4 ? [3] : [3, 6];
       const kernel = size === 48 ? 7 : undefined;
-      const all = layersOf({ size, stages, kernel, mid: 5, code: 7, dense: 4, upsampling }, ["a", "b"]);
+      const strides = size === 60 ? [2, 1] : undefined;
+      const architecture = { size, stages, strides, kernel, mid: 5, code: 7, dense: 4, upsampling };
+      const all = layersOf(architecture, ["a", "b"]);
       for (const identity of ["a", "b"]) {
         const path = all.filter((layer) => layer.identity === undefined || layer.identity === identity);
         let at = { map: { height: size, width: size }, channels: 3 };

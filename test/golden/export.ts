@@ -20,6 +20,7 @@ export const NETWORKS = {
   resize: { size: 26, input: 13, stages: [], mid: 5, code: 7, upsampling: "resize", sampled: true },
   input: { size: 52, input: 13, stages: [], mid: 9, code: 3 },
   kernel5: { size: 26, stages: [3], mid: 5, code: 7, kernel: 5 },
+  strides: { size: 26, stages: [3, 5], strides: [1, 2], mid: 5, code: 7 },
   kernel7: { size: 28, stages: [3], mid: 5, code: 7, kernel: 7, sampled: true },
 } as const satisfies Record<string, Architecture>;
 export type NetworkName = keyof typeof NETWORKS;
