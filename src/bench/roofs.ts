@@ -252,7 +252,7 @@ async function bufferCopies(gpu: Gpu, x: GPUBuffer, y: GPUBuffer, bytes: number,
     await queue.onSubmittedWorkDone();
     const begin = performance.now();
     queue.submit([commands]);
-    // While the promise is pending, Dawn's node binding polls, which takes a core from a CPU adapter: see stopwatch.ts.
+    // While the promise is pending, Dawn's node binding polls, which takes a core from a CPU adapter: see doze.ts.
     const expected = round ? Math.min(...times) * repeats * 1e3 : 0;
     if (expected > 5) await new Promise((resolve) => setTimeout(resolve, 0.8 * expected));
     await queue.onSubmittedWorkDone();

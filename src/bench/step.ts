@@ -31,7 +31,6 @@ export interface StepOptions {
 /** The program must have run before: drivers compile kernels in the first step. @throws GpuError */
 export async function timeSteps(program: Program, options: StepOptions = {}): Promise<StepTimes> {
   const { rounds = 5, seconds = 1, cpu } = options;
-  // The first steps also teach the program's pace how long to sleep.
   const first = await round(program, 1, cpu);
   const { wall } = first.wall < seconds / 3 ? await round(program, 3, cpu) : first;
   const steps = Math.max(1, Math.min(10_000, Math.round(seconds / wall)));

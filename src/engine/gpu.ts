@@ -9,6 +9,8 @@ export interface GpuOptions {
   kind: AdapterKind;
   /** Held as long as the Gpu lives: Dawn's node binding crashes once V8 collects the object that made the adapter. */
   keepAlive?: unknown;
+  /** How to wait for the GPU, where merely to await is not well: see src/platform/doze.ts. */
+  patiently?: <T>(done: Promise<T>) => Promise<T>;
   /** Lowers the adapter's limit on one storage binding, in bytes: for tests of batch slicing. */
   maxBindingBytes?: number;
 }
@@ -44,6 +46,8 @@ export class Gpu {
     readonly device: GPUDevice,
     readonly kind: AdapterKind,
     maxBindingBytes: number,
+    /** Settles as a promise of the queue or of a mapping does. */
+    readonly patiently: <T>(done: Promise<T>) => Promise<T>,
   ) {
     const limit = Math.min(device.limits.maxStorageBufferBindingSize, maxBindingBytes);
     this.maxBindingBytes = Math.floor(limit / 256) * 256;
@@ -65,7 +69,7 @@ export class Gpu {
    * @throws GpuError when the adapter gives no device.
    */
   static async open(adapter: GPUAdapter, options: GpuOptions): Promise<Gpu> {
-    const { maxBindingBytes = Number.POSITIVE_INFINITY } = options;
+    const { maxBindingBytes = Number.POSITIVE_INFINITY, patiently = (done) => done } = options;
     if (!(maxBindingBytes >= 256)) throw new UserError(`maxBindingBytes ${maxBindingBytes} must be at least 256`);
     const requiredFeatures = FEATURES.filter((name) => adapter.features.has(name));
     const requiredLimits = Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]]));
@@ -75,7 +79,7 @@ export class Gpu {
     } catch (error) {
       throw new GpuError(`adapter "${adapter.info.device}" gave no device: ${(error as Error).message}`);
     }
-    const gpu = new Gpu(adapter, device, options.kind, maxBindingBytes);
+    const gpu = new Gpu(adapter, device, options.kind, maxBindingBytes, patiently);
     alive.push([gpu, options.keepAlive]);
     return gpu;
   }
@@ -141,7 +145,7 @@ export class Gpu {
     encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
     this.device.queue.submit([encoder.finish()]);
     try {
-      await staging.mapAsync(GPUMapMode.READ);
+      await this.patiently(staging.mapAsync(GPUMapMode.READ));
     } catch (error) {
       this.#fail(`reading from the GPU failed: ${(error as Error).message}`);
     }

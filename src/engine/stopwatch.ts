@@ -92,7 +92,7 @@ export class Stopwatch {
     device.queue.submit([encoder.finish()]);
     const submits = [{ begin, end: performance.now() }];
     // Until all is done: while a promise of the queue is pending, Dawn's node binding polls and takes a core from a CPU
-    // adapter (see pace.ts). On two cores that doubled every other reading.
+    // adapter (see doze.ts). On two cores that doubled every other reading.
     const expected = all.reduce((total, each) => total + each.repeats * each.expected, 0);
     await new Promise((resolve) => setTimeout(resolve, 1.3 * expected + 1));
     const stamps = new BigUint64Array(await this.gpu.read(buffer, 0, 16 * all.length));

@@ -1,6 +1,7 @@
 import { Gpu } from "../engine/gpu.js";
 import { remedy, selectAdapter } from "./adapters.js";
 import type { DawnOptions } from "./dawn.js";
+import { dozeUntil } from "./doze.js";
 
 export { type TunedFor, TuneFile, tunedFor } from "./tuneCache.js";
 
@@ -21,7 +22,9 @@ export interface OpenGpuOptions extends DawnOptions {
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {
   const { adapter: spec = process.env.SHIBORI_ADAPTER || "auto", maxBindingBytes, ...dawn } = options;
   const { adapter, kind, keepAlive } = await selectAdapter(spec, dawn);
-  return Gpu.open(adapter, { kind, keepAlive, maxBindingBytes });
+  // Of a GPU's machine a core can be spared to notice at once that a step is done.
+  const patiently = kind === "hardware" ? undefined : dozeUntil;
+  return Gpu.open(adapter, { kind, keepAlive, maxBindingBytes, patiently });
 }
 
 /** One line for the screen: which adapter runs and, where it is a slow one, how to get a faster one. */
