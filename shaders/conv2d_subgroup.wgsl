@@ -12,6 +12,7 @@ const LOADS: u32 = 2; // PIXELS / USED
 const BLOCKS: u32 = 8; // a power of two up to SG
 const MORE: u32 = 0; // groups but the first: SG / BLOCKS − 1
 const CHANNELS: u32 = 4; // input channels of a vec4: fewer than 4 if there are no more
+const MATRICES: u32 = 0; // 1: every `rows` pixels have weights of their own, [kh, kw, ci, co] after the other
 const SMALL: u32 = 1; // whether all pixels are fewer than 2^20
 const BIAS: u32 = 1; // 0 none, 1 b is a bias [co], 2 b is of y's shape: y = sum · activation'(where the activation gave b)
 const ACTIVATION: u32 = 0; // 0 none, 1 leaky ReLU (ReLU: alpha = 0), 2 sigmoid, 3 tanh
@@ -20,7 +21,7 @@ struct P {
   h: u32, w: u32, ci: u32, ci4: u32,
   oh: u32, ow: u32, co: u32, co4: u32,
   kh: u32, kw: u32, stride: u32, padTop: u32, padLeft: u32,
-  pixels: u32, weights: u32, alpha: f32,
+  pixels: u32, weights: u32, rows: u32, alpha: f32,
 }
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read> w: array<vec4f>;
@@ -79,6 +80,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
     acc[i] = vec4f();
   }
   let last = p.weights - 1u;
+  var first = 0u;
+  if (MATRICES == 1) { first = divide(m0, p.rows) * p.kh * p.kw * p.ci * p.co4; }
   for (var ky = 0u; ky < p.kh; ky++) {
     for (var kx = 0u; kx < p.kw; kx++) {
       var at: array<u32, MORE * LOADS + LOADS>; // unroll
@@ -89,7 +92,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
         inside[j] = iy < p.h && ix < p.w;
         at[j] = select(0u, ((n[j] + iy) * p.w + ix) * p.ci4, inside[j]);
       }
-      let tap = (ky * p.kw + kx) * p.ci * p.co4;
+      let tap = first + (ky * p.kw + kx) * p.ci * p.co4;
       for (var c = 0u; c < p.ci4; c++) {
         let row = tap + c * 4u * p.co4;
         var v: array<vec4f, MORE * LOADS + LOADS>; // unroll

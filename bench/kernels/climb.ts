@@ -118,13 +118,13 @@ interface Running {
 async function tried(
   gpu: Gpu,
   memory: ProblemMemory,
-  { dispatches }: Rung,
+  { dispatches, bound }: Rung,
   shape: Shape,
   reference: Reference,
 ): Promise<Verdict & { ready?: Ready }> {
   try {
     const ready = await memory.prepare(dispatches());
-    return { ready, ...(await check(gpu, memory, ready, shape, reference)) };
+    return { ready, ...(await check(gpu, memory, ready, shape, bound ? { ...reference, bound: bound() } : reference)) };
   } catch (error) {
     if (!(error instanceof GpuError)) throw error;
     gpu.check(); // a lost device is no rung's fault

@@ -25,6 +25,8 @@ export interface Rung {
   /** Why this adapter cannot run it, if so. */
   readonly skip?: string;
   readonly dispatches: () => Dispatch[];
+  /** Its result's bound, if it rounds otherwise than a plain sum. */
+  readonly bound?: () => Bound;
 }
 
 /** What must come out, in float64, by the op's oracle, and its bound for c = 2 (see bounds.ts). */
@@ -98,14 +100,15 @@ export function dispatchOf(k: Kernel, { bind, uniform }: Offer, groups: Dispatch
 /**
  * The top of a ladder: the op's own kernels, the best guess for this adapter last. Of a style that is meant for other
  * adapters only the first variant comes along, to show why.
+ * @param bounds of those that round otherwise than a plain sum, by name
  */
-export function winners(node: Node, target: Target, name: string): Rung[] {
+export function winners(node: Node, target: Target, name: string, bounds: Record<string, () => Bound> = {}): Rung[] {
   const all = node.op.candidates?.(node, target);
   if (!all) return [{ name, dispatches: () => node.op.lower?.(node, target) ?? [] }];
   const meant = suited(all, target);
   const firsts = all.filter((one, i) => all.findIndex((other) => styleOf(other) === styleOf(one)) === i);
   const chosen = all.filter((one) => meant.includes(one) || firsts.includes(one));
-  return chosen.map(({ name, dispatches }): Rung => ({ name, dispatches })).reverse();
+  return chosen.map(({ name, dispatches }): Rung => ({ name, dispatches, bound: bounds[name] })).reverse();
 }
 
 /** Floating-point operations of a problem, as its op counts them. */

@@ -5,6 +5,7 @@ import { conv2d, input } from "../../../src/index.js";
 import { sumBounds } from "../../../test/reference/bounds.js";
 import * as oracle from "../../../test/reference/conv2d.js";
 import { randomTensors, type Tensor } from "../../../test/reference/tensor.js";
+import * as winograd from "../../../test/reference/winograd.js";
 import { dispatchOf, type Ladder, type Rung, rungKernel, type Sizes, winners } from "../ladder.js";
 import naive from "./1_naive.wgsl";
 import vec4Out from "./2_vec4_out.wgsl";
@@ -87,7 +88,7 @@ export const conv2dLadder: Ladder = {
         rung(5, "register_tile", registerTile, linear(Math.ceil(pixels / 8) * Math.ceil(co4 / 2))),
         rung(6, "workgroup_weights", workgroupWeights, grid(Math.ceil(pixels / 32), Math.ceil(co4 / 8))),
         rung(7, "workgroup_tile", workgroupTile, grid(Math.ceil(pixels / 32), Math.ceil(co4 / 8))),
-        ...winners(node, target, "conv2d"),
+        ...winners(node, target, "conv2d", { winograd: () => winograd.bound(tx, tw, null, padding) }),
       ],
     };
   },

@@ -5,6 +5,7 @@ import { convTranspose2d, input } from "../../../src/index.js";
 import { sumBounds } from "../../../test/reference/bounds.js";
 import * as oracle from "../../../test/reference/convTranspose2d.js";
 import { randomTensors, type Tensor } from "../../../test/reference/tensor.js";
+import * as winograd from "../../../test/reference/winograd.js";
 import { dispatchOf, type Ladder, type Rung, rungKernel, winners } from "../ladder.js";
 import naive from "./1_naive.wgsl";
 import vec4 from "./2_vec4.wgsl";
@@ -91,7 +92,9 @@ export const convTranspose2dLadder: Ladder = {
         rung(3, "phase", phase, each(phasePixels * co4)),
         rung(4, "register_tile", registerTile, each(Math.ceil(phasePixels / 8) * co4)),
         rung(5, "workgroup_tile", workgroupTile, grid(Math.ceil(phasePixels / 32), Math.ceil(co4 / 8))),
-        ...winners(node, target, "convTranspose2d"),
+        ...winners(node, target, "convTranspose2d", {
+          winograd: () => winograd.boundTransposed(tx, tw, null, padding),
+        }),
       ],
     };
   },

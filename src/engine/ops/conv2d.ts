@@ -11,6 +11,7 @@ import { activationCode, activationGrad } from "./pointwise.js";
 import { NARROW_PIXELS, runsSubgroupKernels, smallFlag, subgroupTiles, tileName } from "./subgroup.js";
 import { sum } from "./sum.js";
 import { conv2dTiles } from "./tiles/convTiles.js";
+import { winograd } from "./winograd.js";
 
 /** Zeros added around an image, in pixels. */
 export interface Padding {
@@ -141,6 +142,7 @@ const conv2dOp: Op<ConvAttrs> = {
           dispatches: () => [
             {
               ...common,
+              uniform: { ...common.uniform, rows: 0 },
               kernel: kernel("conv2d_subgroup", subgroup, {
                 ...tile.constants,
                 CHANNELS: Math.min(ci, 4),
@@ -152,7 +154,7 @@ const conv2dOp: Op<ConvAttrs> = {
           ],
         }),
       );
-      candidates.unshift(...tiles);
+      candidates.unshift(...tiles, ...winograd(node, target, false));
     }
     return candidates;
   },

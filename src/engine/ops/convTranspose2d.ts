@@ -23,6 +23,7 @@ import { activationGrad } from "./pointwise.js";
 import { NARROW_PIXELS, runsSubgroupKernels, smallFlag, subgroupTiles, tileName } from "./subgroup.js";
 import { sum } from "./sum.js";
 import { convTranspose2dTiles } from "./tiles/convTiles.js";
+import { winograd } from "./winograd.js";
 
 interface TransposeAttrs extends ConvAttrs {
   /** Extents of the result, which the geometry alone does not decide. */
@@ -145,7 +146,7 @@ const convTranspose2dOp: Op<TransposeAttrs> = {
           ],
         }),
       );
-      candidates.unshift(...tiles);
+      candidates.unshift(...tiles, ...winograd(node, target, true));
     }
     return candidates;
   },
