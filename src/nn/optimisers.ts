@@ -118,6 +118,9 @@ const adamOp: Op<AdamAttrs> = {
   },
 };
 
+/** Vec4s of gradients that one invocation of watch.wgsl looks at. */
+const WATCHED = 8;
+
 /**
  * Notes in the clock if a number that an update is made of is not finite. It is an input of the update, so that the
  * watches of all updates of a program run before the first of them.
@@ -129,10 +132,10 @@ const watchOp: Op<Record<string, never>> = {
   lower(node, target) {
     const [flat, loss, rate, scale] = node.inputs as [Node<PackAttrs>, Node, Node, Node];
     return windows(flat.attrs.bytes, target.maxBindingBytes).map(({ offset, bytes }) => ({
-      kernel: kernel("watch", watchSource),
+      kernel: kernel("watch", watchSource, { EACH: WATCHED }),
       bind: { clock: "clock", g: { node: flat, offset, bytes }, loss, rate, scale },
       uniform: { count: bytes / 16 },
-      groups: linear(bytes / 16),
+      groups: linear(Math.ceil(bytes / 16 / WATCHED)),
     }));
   },
 };
