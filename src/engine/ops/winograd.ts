@@ -12,7 +12,8 @@
  *       0  2 −1 −2  1  0       1/24 −1/12   1/6
  *       0  4  0 −5  0  1         0     0     1
  *
- * Its numbers grow between (8² · 10² in the worst case), so rounding costs more than a plain sum's: see the test's bound.
+ * What is added and subtracted on the way is larger than what comes out, so the error is: four to five times a plain sum's
+ * on random numbers, see test/reference/winograd.ts for the bound.
  */
 import subgroup from "../../../shaders/conv2d_subgroup.wgsl";
 import inputSource from "../../../shaders/winograd_input.wgsl";
@@ -27,7 +28,7 @@ import { runsSubgroupKernels, smallFlag, subgroupTiles } from "./subgroup.js";
 
 const TILE = 4;
 const PRODUCTS = 36;
-/** Below so many channels the transforms cost more than the product saves. */
+/** With fewer channels the product, where multiplications are saved, is too small a part of the work. */
 const LEAST_CHANNELS = 8;
 
 /**
