@@ -92,6 +92,9 @@ function verdict({ rows }: Arm): Html {
 }
 
 /** One run of each arm, at equal poses: the first seed's last preview. */
+/** Swaps beside each other; more make another table, so that faces stay large enough to be told. */
+const MOST_SWAPS = 8;
+
 function pictures(runs: readonly Compared[]): Html {
   const { groups, problems } = readTiles(runs);
   const tables = groups.map(({ runs: some, shows }) => {
@@ -103,20 +106,24 @@ function pictures(runs: readonly Compared[]): Html {
         : []),
     ];
     const last = ({ stops }: (typeof some)[number]) => stops[stops.length - 1];
-    const columns = [
-      ...still,
-      ...some.map((one) => ({ head: one.run.name, at: (pose: number) => last(one)[pose].swap })),
-    ];
-    const rows = poses.map((_, pose) => {
-      const cells = columns.map(
-        ({ head, at }) => html`<td><img src="${at(pose)}" alt="${head}, row ${pose + 1}"></td>`,
-      );
-      return html`<tr>${cells}</tr>\n`;
-    });
-    return html`<figure class="tiles"><div class="pictures"><table style="--columns:${columns.length}">
+    const swaps = some.map((one) => ({ head: one.run.name, at: (pose: number) => last(one)[pose].swap }));
+    const tables = Math.ceil(swaps.length / MOST_SWAPS);
+    const each = Math.ceil(swaps.length / tables);
+    const across = still.length + each;
+    const parts = Array.from({ length: tables }, (_, i) => {
+      const columns = [...still, ...swaps.slice(i * each, (i + 1) * each)];
+      const rows = poses.map((_, pose) => {
+        const cells = columns.map(
+          ({ head, at }) => html`<td><img src="${at(pose)}" alt="${head}, row ${pose + 1}"></td>`,
+        );
+        return html`<tr>${cells}</tr>\n`;
+      });
+      return html`<table style="--columns:${across}">
 <thead><tr>${columns.map(({ head }) => html`<th scope="col">${head}</th>`)}</tr></thead>
 <tbody>
-${rows}</tbody></table></div>
+${rows}</tbody></table>`;
+    });
+    return html`<figure class="tiles"><div class="pictures">${parts}</div>
 <figcaption>Swaps at equal poses, of the first seed of each arm: ${shows}. A swap works if it looks like the true swap.</figcaption></figure>
 `;
   });

@@ -77,7 +77,7 @@ export function statement(rows: readonly Row[]): string[] {
   const expressive = able.filter((arm) => showing(arm) > 0);
   if (expressive.length) lines.push(`Expression is shown by ${someOf(expressive, showing)}.`);
   const standard = able[0];
-  if (standard) lines.push(...unable.flatMap((arm) => trapLine(arm, standard)));
+  if (standard) lines.push(...trapLines(unable, standard));
   const seeds = arms.map((arm) => arm.rows.length);
   const fewest = Math.min(...seeds);
   if (fewest < 3) {
@@ -95,22 +95,38 @@ export function statement(rows: readonly Row[]): string[] {
   return lines;
 }
 
-/** Of an arm whose pictures are no worse, and whose swap is worse than a constant picture. */
-function trapLine(arm: Arm, standard: Arm): string[] {
-  const swap = spreadOf(arm.rows, "swap_ratio");
-  if (!(swap.mean > 1)) return [];
-  const own = spreadOf(arm.rows, "reconstruction");
+/** Of the arms whose pictures are no worse, and whose swap is worse than a constant picture: a sentence for all alike. */
+function trapLines(arms: readonly Arm[], standard: Arm): string[] {
+  const sentences = new Map<string, Arm[]>();
   const other = spreadOf(standard.rows, "reconstruction");
-  const t = spreadText(spreadOf(arm.rows, "t_ratio"));
-  const against = spreadText(spreadOf(standard.rows, "t_ratio"));
-  if (own.mean > other.mean) return [];
-  const several = Math.min(own.count, other.count) >= 3;
-  const better = own.most < other.least ? "better" : "no worse";
-  const sure = several ? (better === "better" ? " with every seed" : ", within the spread of the seeds") : "";
-  const figures = `${spreadText(own, four)} against ${spreadText(other, four)}`;
-  return [
-    `${arm.label} is the trap: its reconstruction is ${better} than ${standard.label}'s${sure} (${figures}), but its swap is worse than a constant picture (error ${spreadText(swap)} of that one's) and reaches ${t} of its ceiling, not ${against}.`,
-  ];
+  for (const arm of arms) {
+    const own = spreadOf(arm.rows, "reconstruction");
+    if (own.mean > other.mean || !(spreadOf(arm.rows, "swap_ratio").mean > 1)) continue;
+    const several = Math.min(own.count, other.count) >= 3;
+    const better = own.most < other.least;
+    const how = `${better ? "better" : "no worse"} than ${standard.label}'s`;
+    const sure = several ? (better ? " with every seed" : ", within the spread of the seeds") : "";
+    sentences.set(how + sure, [...(sentences.get(how + sure) ?? []), arm]);
+  }
+  return [...sentences].map(([how, some]) => {
+    const labels = list(some.map(({ label }) => label));
+    const [are, its] = some.length > 1 ? ["are", "the"] : ["is", "its"];
+    const of = (column: string, show?: (n: number) => string) => rangeText(some, column, show);
+    const figures = `${of("reconstruction", four)} against ${spreadText(other, four)}`;
+    const against = spreadText(spreadOf(standard.rows, "t_ratio"));
+    return (
+      `${labels} ${are} the trap: ${its} reconstruction is ${how} (${figures}), but ${its} swap is worse than a constant ` +
+      `picture (error ${of("swap_ratio")} of that one's) and reaches ${of("t_ratio")} of its ceiling, not ${against}.`
+    );
+  });
+}
+
+/** The spread over seeds of one arm; of several the least and the greatest of their means. */
+function rangeText(arms: readonly Arm[], column: string, show: (n: number) => string = part): string {
+  const all = arms.map(({ rows }) => spreadOf(rows, column));
+  if (all.length === 1) return spreadText(all[0], show);
+  const means = all.map(({ mean }) => mean);
+  return `${show(Math.min(...means))} to ${show(Math.max(...means))}`;
 }
 
 const four = (n: number): string => n.toFixed(4);

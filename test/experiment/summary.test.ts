@@ -39,6 +39,17 @@ describe("the statement", () => {
     ]);
   });
 
+  it("says of several traps in one sentence from where to where their figures reach", () => {
+    const traps = ["7×7", "5×5"].flatMap((arm, i) =>
+      [0, 1, 2].map((seed) => row(arm, seed, 0.015 + i / 1000, 0.3 + i / 10, 0)),
+    );
+    expect(statement([...good, ...traps]).slice(2)).toEqual([
+      expect.stringMatching(
+        /^7×7 and 5×5 are the trap: the reconstruction is better than 3×3's with every seed \(0\.0150 to 0\.0160 against .*reaches 0\.30 to 0\.40 of its ceiling, not 0\.95 ± 0\.00\.$/,
+      ),
+    ]);
+  });
+
   it("claims no trap where the reconstruction is worse, or the swap better than a constant picture, and says where seeds overlap", () => {
     const worse = [0, 1, 2].map((seed) => row("7×7", seed, 0.03, 0.3, 0));
     expect(statement([...good, ...worse])).toHaveLength(2);
