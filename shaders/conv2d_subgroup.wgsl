@@ -12,7 +12,7 @@ const LOADS: u32 = 2; // PIXELS / USED
 const BLOCKS: u32 = 8; // a power of two up to SG
 const MORE: u32 = 0; // groups but the first: SG / BLOCKS − 1
 const CHANNELS: u32 = 4; // input channels of a vec4: fewer than 4 if there are no more
-const MATRICES: u32 = 0; // 1: every `rows` pixels have weights of their own, [kh, kw, ci, co] after the other
+const MATRICES: u32 = 0; // 1: every `rows` pixels have weights of their own, [kh, kw, ci, co] one after the other
 const SMALL: u32 = 1; // whether all pixels are fewer than 2^20
 const BIAS: u32 = 1; // 0 none, 1 b is a bias [co], 2 b is of y's shape: y = sum · activation'(where the activation gave b)
 const ACTIVATION: u32 = 0; // 0 none, 1 leaky ReLU (ReLU: alpha = 0), 2 sigmoid, 3 tanh

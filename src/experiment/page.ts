@@ -8,6 +8,7 @@ import { count, duration, figure, part } from "../report/numbers.js";
 import type { RunView } from "../report/runView.js";
 import { readTiles } from "../report/tiles.js";
 import type { Experiment } from "./declare.js";
+import { portions } from "./portions.js";
 import type { Row } from "./results.js";
 import { type Arm, armsOf, spreadOf, spreadText, statement } from "./summary.js";
 
@@ -91,13 +92,13 @@ function verdict({ rows }: Arm): Html {
   return html`${state("passes", "swap")}<br>${state("shows_expression", "expression")}`;
 }
 
-/** One run of each arm, at equal poses: the first seed's last preview. */
 /** Swaps beside each other; more make another table, so that faces stay large enough to be told. */
 const MOST_SWAPS = 8;
 
+/** One run of each arm, at equal poses: the first seed's last preview. */
 function pictures(runs: readonly Compared[]): Html {
   const { groups, problems } = readTiles(runs);
-  const tables = groups.map(({ runs: some, shows }) => {
+  const figures = groups.map(({ runs: some, shows }) => {
     const [{ poses }] = some;
     const still = [
       { head: "source", at: (pose: number) => poses[pose].source },
@@ -107,11 +108,10 @@ function pictures(runs: readonly Compared[]): Html {
     ];
     const last = ({ stops }: (typeof some)[number]) => stops[stops.length - 1];
     const swaps = some.map((one) => ({ head: one.run.name, at: (pose: number) => last(one)[pose].swap }));
-    const tables = Math.ceil(swaps.length / MOST_SWAPS);
-    const each = Math.ceil(swaps.length / tables);
-    const across = still.length + each;
-    const parts = Array.from({ length: tables }, (_, i) => {
-      const columns = [...still, ...swaps.slice(i * each, (i + 1) * each)];
+    const parts = portions(swaps, MOST_SWAPS);
+    const across = still.length + parts[0].length;
+    const tables = parts.map((own) => {
+      const columns = [...still, ...own];
       const rows = poses.map((_, pose) => {
         const cells = columns.map(
           ({ head, at }) => html`<td><img src="${at(pose)}" alt="${head}, row ${pose + 1}"></td>`,
@@ -123,11 +123,11 @@ function pictures(runs: readonly Compared[]): Html {
 <tbody>
 ${rows}</tbody></table>`;
     });
-    return html`<figure class="tiles"><div class="pictures">${parts}</div>
+    return html`<figure class="tiles"><div class="pictures">${tables}</div>
 <figcaption>Swaps at equal poses, of the first seed of each arm: ${shows}. A swap works if it looks like the true swap.</figcaption></figure>
 `;
   });
-  return html`${tables}${problems.map((line) => html`<p class="empty">${line}</p>`)}`;
+  return html`${figures}${problems.map((line) => html`<p class="empty">${line}</p>`)}`;
 }
 
 /** Losses by epoch, as the article gives them, of the first seed of each arm. */
@@ -150,19 +150,11 @@ function epochsTable(arms: readonly Arm[], epochs: readonly Row[]): Html {
       return html`<tr><th scope="row">${label}</th><td>${n}</td>${losses.map(([key]) => cell(key))}<td>${part(row.t_ratio as number)}</td></tr>\n`;
     });
   });
-  return html`<div class="wide"><table class="runs"><caption>An epoch is 1,024 faces of each identity; losses are its means, t the last look in it.</caption>
+  return html`<div class="wide"><table class="runs"><caption>An epoch is 1,024 faces of each identity; losses are its means (of a loss of weight 0 over the first face of each batch), t the last look in it.</caption>
 <thead><tr><th scope="col">arm</th><th scope="col">epoch</th>${losses.map(([, name]) => html`<th scope="col">${name}</th>`)}<th scope="col">t<small>of its ceiling</small></th></tr></thead>
 <tbody>
 ${rows}</tbody></table></div>
 `;
-}
-
-/** Runs of a figure: all of them if they are few, else one of each arm, in portions. */
-function portions(views: readonly RunView[], firsts: readonly RunView[]): (readonly RunView[])[] {
-  if (views.length <= MOST_RUNS) return views.length ? [views] : [];
-  const portion: (readonly RunView[])[] = [];
-  for (let at = 0; at < firsts.length; at += MOST_RUNS) portion.push(firsts.slice(at, at + MOST_RUNS));
-  return portion;
 }
 
 /**
@@ -182,7 +174,8 @@ export function experimentPage(
       return { ...run, name: seeds ? `${row.label}, seed ${row.seed}` : (row.label as string) };
     });
   const firsts = arms.map(({ rows: [row] }) => views[rows.indexOf(row)]);
-  const charts = portions(views, firsts).map((some, i) => {
+  const shown = views.length <= MOST_RUNS ? views : firsts;
+  const charts = portions(shown, MOST_RUNS).map((some, i) => {
     const several = some.length === views.length && views.length > arms.length;
     return compareCharts(labelled(some, several))
       .filter(({ id }) => ["t", "swapError", "reconstruction", "l1", "random-features", "latent"].includes(id))

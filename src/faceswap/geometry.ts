@@ -5,9 +5,9 @@ export const UPSAMPLINGS = ["transposed", "sub-pixel", "resize"] as const;
 export type Upsampling = (typeof UPSAMPLINGS)[number];
 
 /**
- * A stack that narrows a face to a code: padded stages, of stride 2 unless said otherwise, then two stride-2 convolutions (the bottleneck:
- * 16 → 7 → 3, 32 → 15 → 7; unpadded if 3×3), then, if asked for, a dense pair through `dense` numbers. The decoders
- * mirror it, whatever the encoder's kernel. `layersOf` lists the layers.
+ * A stack that narrows a face to a code: padded stages, of stride 2 unless said otherwise, then two stride-2 convolutions
+ * (the bottleneck: 16 → 7 → 3, 32 → 15 → 7; unpadded if 3×3), then, if asked for, a dense pair through `dense` numbers.
+ * The decoders mirror it, whatever the encoder's kernel. `layersOf` lists the layers.
  */
 export interface Architecture {
   /** Width and height in pixels of a picture, as the data have it and the decoders draw it. */
