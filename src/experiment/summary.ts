@@ -60,8 +60,8 @@ const someOf = (arms: readonly Arm[], count: (arm: Arm) => number): string =>
 
 /**
  * The statement that the numbers support: who passes, who shows expression; and, against the first arm that passes, who
- * reconstructs at least as well and swaps worse than a constant picture. A difference is claimed only where no seed of the one reaches any of
- * the other, and only of arms with three seeds or more; else it is said to be of so many seeds.
+ * reconstructs at least as well and swaps worse than a constant picture. A difference is claimed only where no seed of
+ * the one reaches any of the other, and only of arms with three seeds or more; else it is said to be of so many seeds.
  */
 export function statement(rows: readonly Row[]): string[] {
   const arms = armsOf(rows);

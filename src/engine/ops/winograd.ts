@@ -22,8 +22,7 @@ import weightsSource from "../../../shaders/winograd_weights.wgsl";
 import { type Candidate, type Dispatch, type Node, Scratch, type Target } from "../graph.js";
 import { kernel, linear, MAX_GROUPS } from "../lower.js";
 import { lastBlocks } from "../shape.js";
-import type { ConvAttrs } from "./conv2d.js";
-import { epilogue } from "./conv2d.js";
+import { type ConvAttrs, epilogue } from "./conv2d.js";
 import { runsSubgroupKernels, smallFlag, subgroupTiles } from "./subgroup.js";
 
 const TILE = 4;
@@ -88,6 +87,7 @@ export function winograd(node: Node<ConvAttrs>, target: Target, transposed: bool
           ...{ pixels, weights: PRODUCTS * ci * co4, rows, alpha: 0 },
         },
         groups: [Math.ceil(groups / folds), Math.ceil(co4 / tile.blocks), folds],
+        // A plain convolution's: a step's work does not depend on the kernels that do it.
         flops: 2 * batch * oh * ow * co * 9 * ci,
       },
       {
