@@ -23,6 +23,7 @@ import { activationGrad } from "./pointwise.js";
 import { NARROW_PIXELS, runsSubgroupKernels, smallFlag, subgroupTiles, tileName } from "./subgroup.js";
 import { sum } from "./sum.js";
 import { convTranspose2dTiles } from "./tiles/convTiles.js";
+import { convTranspose2dFewCandidates } from "./tiles/fewChannels.js";
 import { winograd } from "./winograd.js";
 
 interface TransposeAttrs extends ConvAttrs {
@@ -104,6 +105,7 @@ const convTranspose2dOp: Op<TransposeAttrs> = {
     const LANES = baselineLanes(co4);
     const candidates: Candidate[] = [
       ...convTranspose2dTiles(node, target),
+      ...convTranspose2dFewCandidates(node, target),
       {
         name: "baseline",
         adapters: "any",
