@@ -1,6 +1,15 @@
-// y = activation(Aᵀ m A + b): 4×4 pixels of a tile from the 36 products of winograd_input's and winograd_weights' numbers,
+// y = activation(Aᵀ m A + b): M×M pixels of a tile from the T×T products of winograd_input's and winograd_weights' numbers,
 // summed over the input channels. See winograd.ts; epilogue as in conv2d.wgsl.
-// m [36, rows, co]; y [N, oh, ow, co]. One invocation makes one vec4 of channels of one tile.
+// m [T·T, rows, co]; y [N, oh, ow, co]. One invocation makes one vec4 of channels of one tile.
+const T: u32 = 6;
+const M: u32 = 4;
+// Aᵀ, row by row.
+const A = array<f32, 24>(
+  1, 1, 1, 1, 1, 0,
+  0, 1, -1, 2, -2, 0,
+  0, 1, 1, 4, 4, 0,
+  0, 1, -1, 8, -8, 1,
+);
 const SMALL: u32 = 1; // whether all invocations are fewer than 2^20
 const BIAS: u32 = 1; // 0 none, 1 b is a bias [co], 2 b is of y's shape: y = sum · activation'(where the activation gave b)
 const ACTIVATION: u32 = 0; // 0 none, 1 leaky ReLU (ReLU: alpha = 0), 2 sigmoid, 3 tanh
@@ -44,36 +53,37 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let o = at - tile * p.co4;
   let row = divide(tile, p.across);
   let image = divide(row, p.down);
-  let y0 = (row - image * p.down) * 4;
-  let x0 = (tile - row * p.across) * 4;
+  let y0 = (row - image * p.down) * M;
+  let x0 = (tile - row * p.across) * M;
   let step = p.rows * p.co4;
-  var t: array<vec4f, 24>; // unroll
-  for (var j = 0u; j < 6; j++) { // unroll
-    let start = j * step + at;
-    let a = m[start + 6 * step];
-    let c = m[start + 12 * step];
-    let d = m[start + 18 * step];
-    let e = m[start + 24 * step];
-    t[j] = m[start] + (a + c) + (d + e);
-    t[6 + j] = (a - c) + 2.0 * (d - e);
-    t[12 + j] = (a + c) + 4.0 * (d + e);
-    t[18 + j] = (a - c) + 8.0 * (d - e) + m[start + 30 * step];
+  var d: array<vec4f, T>; // unroll
+  var t: array<vec4f, M * T>; // unroll
+  for (var j = 0u; j < T; j++) { // unroll
+    for (var k = 0u; k < T; k++) { // unroll
+      d[k] = m[(k * T + j) * step + at];
+    }
+    for (var i = 0u; i < M; i++) { // unroll
+      var sum = vec4f();
+      for (var k = 0u; k < T; k++) { // unroll
+        sum += A[i * T + k] * d[k];
+      }
+      t[i * T + j] = sum;
+    }
   }
   var bias = vec4f();
   if (BIAS == 1) { bias = b[o]; }
   let keep = vec4u(0, 1, 2, 3) + o * 4 < vec4u(p.co);
-  for (var r = 0u; r < 4; r++) { // unroll
-    if (y0 + r < p.oh) {
-      let a = t[r * 6 + 1] + t[r * 6 + 2];
-      let c = t[r * 6 + 1] - t[r * 6 + 2];
-      let d = t[r * 6 + 3] + t[r * 6 + 4];
-      let e = t[r * 6 + 3] - t[r * 6 + 4];
-      let to = ((image * p.oh + y0 + r) * p.ow + x0) * p.co4 + o;
-      y[to] = select(vec4f(), finish(t[r * 6] + a + d, bias, to), keep);
-      if (x0 + 1 < p.ow) { y[to + p.co4] = select(vec4f(), finish(c + 2.0 * e, bias, to + p.co4), keep); }
-      if (x0 + 2 < p.ow) { y[to + 2 * p.co4] = select(vec4f(), finish(a + 4.0 * d, bias, to + 2 * p.co4), keep); }
-      if (x0 + 3 < p.ow) {
-        y[to + 3 * p.co4] = select(vec4f(), finish(c + 8.0 * e + t[r * 6 + 5], bias, to + 3 * p.co4), keep);
+  for (var i = 0u; i < M; i++) { // unroll
+    if (y0 + i < p.oh) {
+      for (var j = 0u; j < M; j++) { // unroll
+        if (x0 + j < p.ow) {
+          var sum = vec4f();
+          for (var k = 0u; k < T; k++) { // unroll
+            sum += A[j * T + k] * t[i * T + k];
+          }
+          let to = ((image * p.oh + y0 + i) * p.ow + x0 + j) * p.co4 + o;
+          y[to] = select(vec4f(), finish(sum, bias, to), keep);
+        }
       }
     }
   }

@@ -1,6 +1,19 @@
-// u = G w Gᵀ for every pair of channels: the 6×6 numbers by which winograd_input's are multiplied. See winograd.ts.
-// x [3, 3, ci, co] as conv2d has weights, or TRANSPOSED: [3, 3, co, ci] as convTranspose2d has them, turned by 180°.
-// u [36, ci, co]. One invocation makes one vec4 of output channels for one input channel.
+// u = G w Gᵀ for every pair of channels: the T×T numbers by which winograd_input's are multiplied. See winograd.ts.
+// w [S·R, S·R, ci, co] as conv2d has weights, or TRANSPOSED: [R, R, co, ci] as convTranspose2d has them, turned by 180°.
+// u [T·T, S·S·4·ci4, co], input channels as winograd_input numbers them. One invocation makes one vec4 of output channels
+// for one input channel of one phase.
+const T: u32 = 6;
+const R: u32 = 3;
+const S: u32 = 1;
+// Row by row.
+const G = array<f32, 18>(
+  0.25, 0, 0,
+  -1.0 / 6, -1.0 / 6, -1.0 / 6,
+  -1.0 / 6, 1.0 / 6, -1.0 / 6,
+  1.0 / 24, 1.0 / 12, 1.0 / 6,
+  1.0 / 24, -1.0 / 12, 1.0 / 6,
+  0, 0, 1,
+);
 const TRANSPOSED: u32 = 0;
 
 struct P { count: u32, ci: u32, ci4: u32, co: u32, co4: u32 }
@@ -8,12 +21,12 @@ struct P { count: u32, ci: u32, ci4: u32, co: u32, co4: u32 }
 @group(0) @binding(1) var<storage, read_write> u: array<vec4f>;
 @group(0) @binding(2) var<uniform> p: P;
 
-fn weight(tap: u32, c: u32, o: u32) -> vec4f {
-  if (TRANSPOSED == 0) { return w[(tap * p.ci + c) * p.co4 + o]; }
+fn weight(ky: u32, kx: u32, c: u32, o: u32) -> vec4f {
+  if (TRANSPOSED == 0) { return w[((ky * S * R + kx) * p.ci + c) * p.co4 + o]; }
   var v: vec4f;
   for (var i = 0u; i < 4; i++) { // unroll
     let row = min(o * 4 + i, p.co - 1);
-    v[i] = w[((8 - tap) * p.co + row) * p.ci4 + c / 4][c % 4];
+    v[i] = w[((R * R - 1 - ky * R - kx) * p.co + row) * p.ci4 + c / 4][c % 4];
   }
   return select(vec4f(), v, vec4u(0, 1, 2, 3) + o * 4 < vec4u(p.co));
 }
@@ -22,34 +35,33 @@ fn weight(tap: u32, c: u32, o: u32) -> vec4f {
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let at = id.x + id.y * groups.x * 64;
   if (at >= p.count) { return; }
-  let c = at / p.co4;
+  let channel = at / p.co4;
   let o = at % p.co4;
-  var t: array<vec4f, 18>; // unroll
-  for (var j = 0u; j < 3; j++) { // unroll
-    let a = weight(j, c, o);
-    let b = weight(3 + j, c, o);
-    let d = weight(6 + j, c, o);
-    let even = (a + d) / 6.0;
-    let far = (a / 4.0 + d) / 6.0;
-    t[j] = a / 4.0;
-    t[3 + j] = -even - b / 6.0;
-    t[6 + j] = b / 6.0 - even;
-    t[9 + j] = far + b / 12.0;
-    t[12 + j] = far - b / 12.0;
-    t[15 + j] = d;
+  let phase = channel / (p.ci4 * 4);
+  let c = channel % (p.ci4 * 4);
+  // What fills the last vec4 of input channels is multiplied by zeros, and must be finite.
+  let own = min(c, p.ci - 1);
+  var g: array<vec4f, R>; // unroll
+  var t: array<vec4f, T * R>; // unroll
+  for (var j = 0u; j < R; j++) { // unroll
+    for (var k = 0u; k < R; k++) { // unroll
+      g[k] = weight(k * S + phase / S, j * S + phase % S, own, o);
+    }
+    for (var i = 0u; i < T; i++) { // unroll
+      var sum = vec4f();
+      for (var k = 0u; k < R; k++) { // unroll
+        sum += G[i * R + k] * g[k];
+      }
+      t[i * R + j] = sum;
+    }
   }
-  for (var r = 0u; r < 6; r++) { // unroll
-    let a = t[r * 3];
-    let b = t[r * 3 + 1];
-    let d = t[r * 3 + 2];
-    let even = (a + d) / 6.0;
-    let far = (a / 4.0 + d) / 6.0;
-    let to = r * 6 * p.count + at;
-    u[to] = a / 4.0;
-    u[to + p.count] = -even - b / 6.0;
-    u[to + 2 * p.count] = b / 6.0 - even;
-    u[to + 3 * p.count] = far + b / 12.0;
-    u[to + 4 * p.count] = far - b / 12.0;
-    u[to + 5 * p.count] = d;
+  for (var i = 0u; i < T; i++) { // unroll
+    for (var j = 0u; j < T; j++) { // unroll
+      var sum = vec4f();
+      for (var k = 0u; k < R; k++) { // unroll
+        sum += G[j * R + k] * t[i * R + k];
+      }
+      u[(i * T + j) * p.count + at] = sum;
+    }
   }
 }

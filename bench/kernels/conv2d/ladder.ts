@@ -32,6 +32,7 @@ export const ODD: Sizes[] = [
   { x: [1, 10, 11, 4], w: [5, 5, 4, 3], stride: 3, padding: { top: 2, bottom: 0, left: 1, right: 3 } },
   { x: [3, 13, 5, 20], w: [3, 3, 20, 33], padding: 1 },
   { x: [1, 2, 2, 3], w: [5, 5, 3, 4], padding: 2 },
+  { x: [2, 9, 12, 13], w: [4, 4, 13, 9], stride: 2, padding: 1 },
 ];
 
 export const conv2dLadder: Ladder = {
@@ -88,7 +89,7 @@ export const conv2dLadder: Ladder = {
         rung(5, "register_tile", registerTile, linear(Math.ceil(pixels / 8) * Math.ceil(co4 / 2))),
         rung(6, "workgroup_weights", workgroupWeights, grid(Math.ceil(pixels / 32), Math.ceil(co4 / 8))),
         rung(7, "workgroup_tile", workgroupTile, grid(Math.ceil(pixels / 32), Math.ceil(co4 / 8))),
-        ...winners(node, target, "conv2d", { winograd: () => winograd.bound(tx, tw, null, padding) }),
+        ...winners(node, target, "conv2d", { winograd: () => winograd.bound(tx, tw, null, options) }),
       ],
     };
   },

@@ -1,18 +1,17 @@
 /**
- * 3×3 convolutions of stride 1 by F(4×4, 3×3) of Lavin & Gray, "Fast algorithms for convolutional neural networks" (2016):
+ * Convolutions by F(4×4, R×R) of Lavin & Gray, "Fast algorithms for convolutional neural networks" (2016), R = 2 or 3:
  *
- *   y = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ d B)] A   of every 6×6 pixels d of x, for 4×4 of y
+ *   y = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ d B)] A   of every T×T pixels d of x, T = R + 3, for 4×4 of y
  *
- * The product ⊙ is of channels: 36 matrix products, of a quarter of the multiplications that the taps take.
+ * The product ⊙ is of channels: T² matrix products. R = 3 takes 36 of 144 multiplications, R = 2 25 of 64.
+ * With stride S and weights of S·R × S·R, y is a sum over the S×S phases of x, pictures of every S-th pixel: a convolution of
+ * stride 1 by R×R weights of S²·Ci channels.
  *
- *   Bᵀ  4  0 −5  0  1  0    G   1/4    0     0     Aᵀ  1  1  1  1  1  0
- *       0 −4 −4  1  1  0       −1/6  −1/6  −1/6        0  1 −1  2 −2  0
- *       0  4 −4 −1  1  0       −1/6   1/6  −1/6        0  1  1  4  4  0
- *       0 −2 −1  2  1  0       1/24  1/12   1/6        0  1 −1  8 −8  1
- *       0  2 −1 −2  1  0       1/24 −1/12   1/6
- *       0  4  0 −5  0  1         0     0     1
+ * The matrices are Toom's and Cook's for the points 0, 1, −1, 2, (−2,) ∞: with N(a) = Π (a − b) over the other points b,
+ * row a of Bᵀ has the coefficients of Π (x − b), that of ∞ those of the product over all points; row a of G is
+ * 1, a, a², … / N(a), column a of Aᵀ 1, a, a², …; of both that of ∞ is 0, …, 0, 1.
  *
- * What is added and subtracted on the way is larger than what comes out, so the error is: four to five times a plain sum's
+ * What is added and subtracted on the way is larger than what comes out, so the error is: three to five times a plain sum's
  * on random numbers, see test/reference/winograd.ts for the bound.
  */
 import subgroup from "../../../shaders/conv2d_subgroup.wgsl";
@@ -25,55 +24,118 @@ import { lastBlocks } from "../shape.js";
 import { type ConvAttrs, epilogue } from "./conv2d.js";
 import { runsSubgroupKernels, smallFlag, subgroupTiles } from "./subgroup.js";
 
+/** Pixels of y that a tile has along each axis. */
 const TILE = 4;
-const PRODUCTS = 36;
 /** With fewer channels the product, where multiplications are saved, is too small a part of the work. */
 const LEAST_CHANNELS = 8;
 
+/** Bᵀ, G and Aᵀ by R. */
+const TRANSFORMS: Record<number, Record<"B" | "G" | "A", number[][]>> = {
+  2: {
+    B: [
+      [2, -1, -2, 1, 0],
+      [0, -2, -1, 1, 0],
+      [0, 2, -3, 1, 0],
+      [0, -1, 0, 1, 0],
+      [0, 2, -1, -2, 1],
+    ],
+    G: [
+      [1 / 2, 0],
+      [-1 / 2, -1 / 2],
+      [-1 / 6, 1 / 6],
+      [1 / 6, 1 / 3],
+      [0, 1],
+    ],
+    A: [
+      [1, 1, 1, 1, 0],
+      [0, 1, -1, 2, 0],
+      [0, 1, 1, 4, 0],
+      [0, 1, -1, 8, 1],
+    ],
+  },
+  3: {
+    B: [
+      [4, 0, -5, 0, 1, 0],
+      [0, -4, -4, 1, 1, 0],
+      [0, 4, -4, -1, 1, 0],
+      [0, -2, -1, 2, 1, 0],
+      [0, 2, -1, -2, 1, 0],
+      [0, 4, 0, -5, 0, 1],
+    ],
+    G: [
+      [1 / 4, 0, 0],
+      [-1 / 6, -1 / 6, -1 / 6],
+      [-1 / 6, 1 / 6, -1 / 6],
+      [1 / 24, 1 / 12, 1 / 6],
+      [1 / 24, -1 / 12, 1 / 6],
+      [0, 0, 1],
+    ],
+    A: [
+      [1, 1, 1, 1, 1, 0],
+      [0, 1, -1, 2, -2, 0],
+      [0, 1, 1, 4, 4, 0],
+      [0, 1, -1, 8, -8, 1],
+    ],
+  },
+};
+
+/** A matrix as the kernels have it, row by row. */
+const wgsl = (rows: number[][]): string => `array<f32, ${rows.length * rows[0].length}>(${rows.flat().join(", ")})`;
+
 /**
- * The candidate of a node, where it has 3×3 weights, stride 1 and enough channels.
- * @param transposed whether the weights are convTranspose2d's, [3, 3, Co, Ci]
+ * The candidate of a node, where it has weights of 2 or 3 strides a side and enough channels; transposed with stride 1 only.
+ * @param transposed whether the weights are convTranspose2d's, [R, R, Co, Ci]
  */
 export function winograd(node: Node<ConvAttrs>, target: Target, transposed: boolean): Candidate[] {
   const [x, w, b] = node.inputs;
   const [batch, oh, ow, co] = node.shape;
   const [, h, width, ci] = x.shape;
-  const { stride, padding } = node.attrs;
+  const { stride: S, padding } = node.attrs;
   const SG = target.subgroupSize;
-  const fits = w.shape[0] === 3 && w.shape[1] === 3 && stride === 1 && Math.min(ci, co) >= LEAST_CHANNELS;
+  const R = w.shape[0] / S;
+  const matrices = TRANSFORMS[R];
+  const fits = matrices && w.shape[1] === w.shape[0] && Math.min(ci, co) >= LEAST_CHANNELS && !(transposed && S > 1);
   if (!fits || !runsSubgroupKernels(SG)) return [];
+  const T = TILE + R - 1;
+  const products = T * T;
   const [ci4, co4] = [lastBlocks(x.shape), lastBlocks(node.shape)];
   const [down, across] = [Math.ceil(oh / TILE), Math.ceil(ow / TILE)];
   const tiles = batch * down * across;
   const [tile] = subgroupTiles(SG, co4, tiles);
   // No workgroup of the product may work on two matrices.
   const rows = Math.ceil(tiles / tile.pixels) * tile.pixels;
-  const transformed = 16 * PRODUCTS * rows;
-  if (transformed * Math.max(ci4, co4) > target.maxBindingBytes) return [];
+  const phases4 = S * S * ci4;
+  const pairs = 4 * phases4 * co4;
+  const [u, v, m] = [pairs, rows * phases4, rows * co4].map((vec4s) => 16 * products * vec4s);
+  if (Math.max(u, v, m) > target.maxBindingBytes) return [];
 
   const dispatches = (): Dispatch[] => {
-    const [u, v, m] = [16 * PRODUCTS * ci * co4, transformed * ci4, transformed * co4].map((n) => new Scratch(n));
+    const scratch = { u: new Scratch(u), v: new Scratch(v), m: new Scratch(m) };
     const { flags, alpha } = epilogue(node);
     const extents = { down, across };
-    const pad = (own: number) => (transposed ? 2 - own : own);
-    const groups = (PRODUCTS * rows) / tile.pixels;
+    const pad = (own: number) => (transposed ? R - 1 - own : own);
+    const groups = (products * rows) / tile.pixels;
     const folds = Math.ceil(groups / MAX_GROUPS);
-    const pixels = PRODUCTS * rows;
+    const pixels = products * rows;
     return [
       {
-        kernel: kernel("winograd_weights", weightsSource, { TRANSPOSED: Number(transposed) }),
-        bind: { w, u },
-        uniform: { count: ci * co4, ci, ci4, co, co4 },
-        groups: linear(ci * co4),
+        kernel: kernel("winograd_weights", weightsSource, {
+          ...{ T, R, S, G: wgsl(matrices.G), TRANSPOSED: Number(transposed) },
+        }),
+        bind: { w, u: scratch.u },
+        uniform: { count: pairs, ci, ci4, co, co4 },
+        groups: linear(pairs),
       },
       {
-        kernel: kernel("winograd_input", inputSource, smallFlag(tiles * ci4)),
-        bind: { x, v },
+        kernel: kernel("winograd_input", inputSource, {
+          ...{ T, M: TILE, S, B: wgsl(matrices.B), ...smallFlag(tiles * phases4) },
+        }),
+        bind: { x, v: scratch.v },
         uniform: {
-          ...{ count: tiles * ci4, rows, h, w: width, ci4, ...extents },
+          ...{ count: tiles * phases4, rows, h, w: width, ci4, ...extents },
           ...{ padTop: pad(padding.top), padLeft: pad(padding.left) },
         },
-        groups: linear(tiles * ci4),
+        groups: linear(tiles * phases4),
       },
       {
         // 1×1 pixels, every `rows` of them with the next weights.
@@ -81,18 +143,20 @@ export function winograd(node: Node<ConvAttrs>, target: Target, transposed: bool
           ...tile.constants,
           ...{ CHANNELS: 4, MATRICES: 1, BIAS: 0, ACTIVATION: 0, ...smallFlag(pixels) },
         }),
-        bind: { x: v, w: u, b: u, y: m },
+        bind: { x: scratch.v, w: scratch.u, b: scratch.u, y: scratch.m },
         uniform: {
-          ...{ h: 1, w: pixels, ci, ci4, oh: 1, ow: pixels, co, co4, kh: 1, kw: 1, stride: 1, padTop: 0, padLeft: 0 },
-          ...{ pixels, weights: PRODUCTS * ci * co4, rows, alpha: 0 },
+          ...{ h: 1, w: pixels, ci: 4 * phases4, ci4: phases4, oh: 1, ow: pixels, co, co4 },
+          ...{ kh: 1, kw: 1, stride: 1, padTop: 0, padLeft: 0, pixels, weights: products * pairs, rows, alpha: 0 },
         },
         groups: [Math.ceil(groups / folds), Math.ceil(co4 / tile.blocks), folds],
         // A plain convolution's: a step's work does not depend on the kernels that do it.
-        flops: 2 * batch * oh * ow * co * 9 * ci,
+        flops: 2 * batch * oh * ow * co * w.shape[0] * w.shape[1] * ci,
       },
       {
-        kernel: kernel("winograd_output", outputSource, { ...flags, ...smallFlag(tiles * co4) }),
-        bind: { m, b: b ?? w, y: node },
+        kernel: kernel("winograd_output", outputSource, {
+          ...{ T, M: TILE, A: wgsl(matrices.A), ...flags, ...smallFlag(tiles * co4) },
+        }),
+        bind: { m: scratch.m, b: b ?? w, y: node },
         uniform: { count: tiles * co4, rows, oh, ow, co, co4, ...extents, alpha },
         groups: linear(tiles * co4),
       },

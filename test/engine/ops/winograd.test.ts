@@ -14,8 +14,17 @@ const all = (n: number) => ({ top: n, bottom: n, left: n, right: n });
 const leaky = { leakyRelu: 0.25 } as const;
 const forced = { kernels: { conv2d: "winograd", convTranspose2d: "winograd" } };
 
+interface Case {
+  kernel: number;
+  stride: number;
+  x: number[];
+  co: number;
+  padding: conv.Padding;
+  bias?: boolean;
+}
+
 /** Extents around the tiles of 4 pixels, and around the product's of 16 tiles and 32 channels. */
-const cases: Record<string, { x: number[]; co: number; padding: conv.Padding; bias?: boolean }> = {
+const cases: Record<string, Omit<Case, "kernel" | "stride">> = {
   "one pixel": { x: [1, 1, 1, 8], co: 8, padding: all(1) },
   "a tile": { x: [1, 6, 6, 8], co: 8, padding: all(0), bias: true },
   "a pixel more than a tile": { x: [1, 5, 5, 9], co: 11, padding: all(1) },
@@ -28,25 +37,44 @@ const cases: Record<string, { x: number[]; co: number; padding: conv.Padding; bi
   },
   "17 to 8, wide padding": { x: [1, 3, 2, 17], co: 8, padding: all(2) },
 };
-const list = Object.entries(cases).map(([name, own]) => [name, own] as const);
+const list = Object.entries(cases).map(([name, own]): [string, Case] => [name, { kernel: 3, stride: 1, ...own }]);
+
+/** Extents around the tiles of 8 pixels of x that stride 2 makes, and the other kernels that there are. */
+const others: typeof list = [
+  ["4×4 s2: one pixel", { kernel: 4, stride: 2, x: [1, 2, 2, 8], co: 8, padding: all(1) }],
+  ["4×4 s2: a tile", { kernel: 4, stride: 2, x: [1, 10, 10, 8], co: 8, padding: all(0), bias: true }],
+  ["4×4 s2: a pixel more than a tile", { kernel: 4, stride: 2, x: [1, 11, 10, 9], co: 11, padding: all(1) }],
+  ["4×4 s2: 33 tiles, 13 to 53", { kernel: 4, stride: 2, x: [3, 18, 82, 13], co: 53, padding: all(1), bias: true }],
+  [
+    "4×4 s2: other padding on each side",
+    {
+      ...{ kernel: 4, stride: 2, x: [2, 15, 13, 12], co: 33, bias: true },
+      padding: { top: 3, bottom: 0, left: 1, right: 2 },
+    },
+  ],
+  ["2×2 s1", { kernel: 2, stride: 1, x: [2, 6, 9, 18], co: 9, padding: all(1), bias: true }],
+  ["6×6 s3, phases by thirds", { kernel: 6, stride: 3, x: [1, 18, 20, 9], co: 12, padding: all(2), bias: true }],
+  ["6×6 s2", { kernel: 6, stride: 2, x: [1, 14, 15, 11], co: 8, padding: all(2) }],
+];
 
 // Only adapters with subgroups have the kernel's product.
 describe.runIf(runsSubgroupKernels(gpu.subgroupSize))("Winograd's convolution", () => {
-  it.each(list)("conv2d: %s", async (name, { x: shape, co, padding, bias }) => {
-    const [x, w, b] = [random(shape), random([3, 3, shape[3], co]), bias ? random([co]) : null];
-    const options = { stride: 1, padding, activation: bias ? leaky : ("none" as const) };
+  it.each([...list, ...others])("conv2d: %s", async (name, { kernel, stride, x: shape, co, padding, bias }) => {
+    const [x, w, b] = [random(shape), random([kernel, kernel, shape[3], co]), bias ? random([co]) : null];
+    const options = { stride, padding, activation: bias ? leaky : ("none" as const) };
     const { y } = await evaluate(
       () => ({ y: conv2d(leaf(x), leaf(w), { ...options, bias: b ? leaf(b) : undefined }) }),
       forced,
     );
-    expectWithin(name, y, conv.forward(x, w, b, options), winograd.bound(x, w, b, padding));
+    expectWithin(name, y, conv.forward(x, w, b, options), winograd.bound(x, w, b, options));
   });
 
-  // As a conv2d's input gradient has it; padding beyond 2 does not occur.
-  it.each(list)("convTranspose2d: %s", async (name, { x: shape, co, padding, bias }) => {
+  // As a conv2d's input gradient has it; padding beyond the kernel does not occur.
+  const transposedList = [...list, ...others.filter(([, { stride }]) => stride === 1)];
+  it.each(transposedList)("convTranspose2d: %s", async (name, { kernel, x: shape, co, padding, bias }) => {
     const [x, w, b] = [
       random([shape[0], shape[1] + 4, shape[2] + 4, shape[3]]),
-      random([3, 3, co, shape[3]]),
+      random([kernel, kernel, co, shape[3]]),
       bias ? random([co]) : null,
     ];
     const options = { stride: 1, padding, activation: bias ? leaky : ("none" as const) };
@@ -57,31 +85,38 @@ describe.runIf(runsSubgroupKernels(gpu.subgroupSize))("Winograd's convolution", 
     expectWithin(name, y, transposed.forward(x, w, b, options), winograd.boundTransposed(x, w, b, padding));
   });
 
-  it("multiplies by an activation's derivative", async () => {
-    const [x, w, slopes] = [random([1, 6, 7, 9]), random([3, 3, 9, 10]), random([1, 4, 5, 10])];
-    const node = () => withDerivative(conv2d(leaf(x), leaf(w)) as Node<ConvAttrs>, leaky, leaf(slopes)) as Node;
+  it.each([
+    ["3×3", [1, 6, 7, 9], [3, 3, 9, 10], 1],
+    ["4×4 s2", [1, 10, 12, 9], [4, 4, 9, 10], 2],
+  ] as const)("multiplies by an activation's derivative: %s", async (_, xs, ws, stride) => {
+    const [x, w, slopes] = [random([...xs]), random([...ws]), random([1, 4, 5, 10])];
+    const node = () =>
+      withDerivative(conv2d(leaf(x), leaf(w), { stride }) as Node<ConvAttrs>, leaky, leaf(slopes)) as Node;
     const { y } = await evaluate(() => ({ y: node() }), forced);
     const slope = map(slopes, (v) => (v > 0 ? 1 : 0.25));
     const times = (t: Tensor) => map(t, (v, i) => v * slope.data[i]);
-    const { magnitude, count } = winograd.bound(x, w, null, all(0));
-    const plain = conv.forward(x, w, null, { stride: 1, padding: all(0) });
+    const { magnitude, count } = winograd.bound(x, w, null, { stride, padding: all(0) });
+    const plain = conv.forward(x, w, null, { stride, padding: all(0) });
     expectWithin("derivative", y, times(plain), { magnitude: times(magnitude), count });
   });
 
-  it("finds a planted fault", async () => {
-    const [x, w] = [random([1, 9, 9, 8]), random([3, 3, 8, 8])];
+  it.each([
+    ["3×3", [1, 9, 9, 8], [3, 3, 8, 8], 1, "-8, 1)", "-7.9, 1)", "-2, -1, 2,", "-2.01, -1, 2,"],
+    ["4×4 s2", [1, 18, 18, 8], [4, 4, 8, 8], 2, "8, 1)", "7.9, 1)", "2, -3, 1", "2.01, -3, 1"],
+  ] as const)("finds a planted fault: %s", async (_, xs, ws, stride, inA, badA, inB, badB) => {
+    const [x, w] = [random([...xs]), random([...ws])];
+    const options = { stride, padding: all(0) };
     const of = async (text: string, by: string) => {
-      const { y } = await evaluate(() => ({ y: sabotage(conv2d(leaf(x), leaf(w)), text, by) }), forced);
-      const plain = conv.forward(x, w, null, { stride: 1, padding: all(0) });
-      expectWithin("planted", y, plain, winograd.bound(x, w, null, all(0)));
+      const { y } = await evaluate(() => ({ y: sabotage(conv2d(leaf(x), leaf(w), { stride }), text, by) }), forced);
+      expectWithin("planted", y, conv.forward(x, w, null, options), winograd.bound(x, w, null, options));
     };
-    await of("8.0 * e", "8.0 * e");
-    await expect(of("8.0 * e", "7.9 * e")).rejects.toThrow(/fraction/);
-    await expect(of("2.0 * (d3 - d1)", "2.01 * (d3 - d1)")).rejects.toThrow(/fraction/);
-    await expect(of("b / 12.0", "b / 11.9")).rejects.toThrow(/fraction/);
+    await of(inA, inA);
+    await expect(of(inA, badA)).rejects.toThrow(/fraction/);
+    await expect(of(inB, badB)).rejects.toThrow(/fraction/);
+    await expect(of("0.16666666666666666", "0.167")).rejects.toThrow(/fraction/);
   });
 
-  it("is offered for 3×3 weights of stride 1 and enough channels, where its numbers fit a binding; not as a guess", () => {
+  it("is offered for weights of 2 or 3 strides and enough channels, where its numbers fit a binding; not as a guess", () => {
     const target = { cpu: true, subgroupSize: 8, kernels: {}, maxBindingBytes: 2 ** 27 };
     const names = (x: number[], w: number[], stride = 1, change = {}) => {
       const node = conv2d(leaf(random(x)), leaf(random(w)), { stride });
@@ -93,6 +128,7 @@ describe.runIf(runsSubgroupKernels(gpu.subgroupSize))("Winograd's convolution", 
     ];
     expect(names(...own)).toContain("winograd");
     expect(names(...own)[0]).toMatch(/^subgroup/);
+    expect(names([1, 8, 8, 8], [4, 4, 8, 16], 2)).toContain("winograd");
     expect(names(...own, 2)).not.toContain("winograd");
     expect(names([1, 8, 8, 8], [5, 5, 8, 16])).not.toContain("winograd");
     expect(names([1, 8, 8, 4], [3, 3, 4, 16])).not.toContain("winograd");
