@@ -1,10 +1,14 @@
 // v = Bᵀ d B for every tile of x, T×T pixels every M, and every channel. See winograd.ts.
 // With stride S x is S×S pictures of every S-th pixel, the phases: their channels follow one another, as if x had so many.
-// x [N, h, w, ci]; v [T·T, rows, S·S·ci], rows = tiles and what follows them unused. One invocation makes one vec4 of
-// channels of one tile of one phase.
+// TRANSPOSED: y is, and for each of its phases v has numbers of their own.
+// x [N, h, w, ci]; v [T·T, rows, S·S·ci], TRANSPOSED [S·S, T·T, rows, ci], rows = tiles and what follows them unused. One
+// invocation makes one vec4 of channels of one tile of one phase.
 const T: u32 = 6;
 const M: u32 = 4;
 const S: u32 = 1;
+const TRANSPOSED: u32 = 0;
+const R: u32 = T - M + 1;
+const STEP: u32 = select(S, 1, TRANSPOSED == 1); // from one pixel of a tile to the next
 // Bᵀ, row by row.
 const B = array<f32, 36>(
   4, 0, -5, 0, 1, 0,
@@ -38,18 +42,25 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   if (at >= p.count) { return; }
   let channel = divide(at, p.ci4);
   let c = at - channel * p.ci4;
-  let tile = channel / (S * S);
   let phase = channel % (S * S);
+  let tile = channel / (S * S);
   let row = divide(tile, p.across);
   let image = divide(row, p.down);
   // Left of and above the picture they are beyond every extent.
-  let y0 = (row - image * p.down) * M * S + phase / S - p.padTop;
-  let x0 = (tile - row * p.across) * M * S + phase % S - p.padLeft;
+  var y0 = (row - image * p.down) * M;
+  var x0 = (tile - row * p.across) * M;
+  if (TRANSPOSED == 0) {
+    y0 = y0 * S + phase / S - p.padTop;
+    x0 = x0 * S + phase % S - p.padLeft;
+  } else {
+    y0 += (phase / S + p.padTop) / S + 1 - R;
+    x0 += (phase % S + p.padLeft) / S + 1 - R;
+  }
   var d: array<vec4f, T>; // unroll
   var t: array<vec4f, T * T>; // unroll
   for (var j = 0u; j < T; j++) { // unroll
     for (var k = 0u; k < T; k++) { // unroll
-      d[k] = pixel(image, y0 + k * S, x0 + j * S, c);
+      d[k] = pixel(image, y0 + k * STEP, x0 + j * STEP, c);
     }
     for (var i = 0u; i < T; i++) { // unroll
       var sum = vec4f();
@@ -59,14 +70,19 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
       t[i * T + j] = sum;
     }
   }
-  let step = p.rows * p.ci4 * S * S;
+  var step = p.rows * p.ci4 * S * S;
+  var to = at;
+  if (TRANSPOSED == 1) {
+    step = p.rows * p.ci4;
+    to = phase * T * T * step + tile * p.ci4 + c;
+  }
   for (var i = 0u; i < T; i++) { // unroll
     for (var j = 0u; j < T; j++) { // unroll
       var sum = vec4f();
       for (var k = 0u; k < T; k++) { // unroll
         sum += B[j * T + k] * t[i * T + k];
       }
-      v[(i * T + j) * step + at] = sum;
+      v[to + (i * T + j) * step] = sum;
     }
   }
 }

@@ -1,8 +1,10 @@
 // y = activation(Aᵀ m A + b): M×M pixels of a tile from the T×T products of winograd_input's and winograd_weights' numbers,
 // summed over the input channels. See winograd.ts; epilogue as in conv2d.wgsl.
-// m [T·T, rows, co]; y [N, oh, ow, co]. One invocation makes one vec4 of channels of one tile.
+// m [S·S, T·T, rows, co]; y [N, oh, ow, co], of S×S phases, pictures of every S-th pixel. One invocation makes one vec4 of
+// channels of one tile of one phase.
 const T: u32 = 6;
 const M: u32 = 4;
+const S: u32 = 1;
 // Aᵀ, row by row.
 const A = array<f32, 24>(
   1, 1, 1, 1, 1, 0,
@@ -49,18 +51,21 @@ fn divide(a: u32, d: u32) -> u32 {
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let at = id.x + id.y * groups.x * 64;
   if (at >= p.count) { return; }
-  let tile = divide(at, p.co4);
-  let o = at - tile * p.co4;
+  let channel = divide(at, p.co4);
+  let o = at - channel * p.co4;
+  let phase = channel % (S * S);
+  let tile = channel / (S * S);
   let row = divide(tile, p.across);
   let image = divide(row, p.down);
-  let y0 = (row - image * p.down) * M;
-  let x0 = (tile - row * p.across) * M;
+  let y0 = (row - image * p.down) * M * S + phase / S;
+  let x0 = (tile - row * p.across) * M * S + phase % S;
   let step = p.rows * p.co4;
+  let start = phase * T * T * step + tile * p.co4 + o;
   var d: array<vec4f, T>; // unroll
   var t: array<vec4f, M * T>; // unroll
   for (var j = 0u; j < T; j++) { // unroll
     for (var k = 0u; k < T; k++) { // unroll
-      d[k] = m[(k * T + j) * step + at];
+      d[k] = m[start + (k * T + j) * step];
     }
     for (var i = 0u; i < M; i++) { // unroll
       var sum = vec4f();
@@ -74,14 +79,14 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   if (BIAS == 1) { bias = b[o]; }
   let keep = vec4u(0, 1, 2, 3) + o * 4 < vec4u(p.co);
   for (var i = 0u; i < M; i++) { // unroll
-    if (y0 + i < p.oh) {
+    if (y0 + i * S < p.oh) {
       for (var j = 0u; j < M; j++) { // unroll
-        if (x0 + j < p.ow) {
+        if (x0 + j * S < p.ow) {
           var sum = vec4f();
           for (var k = 0u; k < T; k++) { // unroll
             sum += A[j * T + k] * t[i * T + k];
           }
-          let to = ((image * p.oh + y0 + i) * p.ow + x0 + j) * p.co4 + o;
+          let to = ((image * p.oh + y0 + i * S) * p.ow + x0 + j * S) * p.co4 + o;
           y[to] = select(vec4f(), finish(sum, bias, to), keep);
         }
       }

@@ -1,7 +1,7 @@
 // u = G w Gᵀ for every pair of channels: the T×T numbers by which winograd_input's are multiplied. See winograd.ts.
-// w [S·R, S·R, ci, co] as conv2d has weights, or TRANSPOSED: [R, R, co, ci] as convTranspose2d has them, turned by 180°.
-// u [T·T, S·S·4·ci4, co], input channels as winograd_input numbers them. One invocation makes one vec4 of output channels
-// for one input channel of one phase.
+// w [S·R, S·R, ci, co] as conv2d has weights, or TRANSPOSED: [S·R, S·R, co, ci] as convTranspose2d has them, turned by 180°.
+// u [T·T, S·S·4·ci4, co], input channels as winograd_input numbers them, TRANSPOSED [S·S, T·T, 4·ci4, co]. One invocation
+// makes one vec4 of output channels for one input channel of one phase.
 const T: u32 = 6;
 const R: u32 = 3;
 const S: u32 = 1;
@@ -16,17 +16,20 @@ const G = array<f32, 18>(
 );
 const TRANSPOSED: u32 = 0;
 
-struct P { count: u32, ci: u32, ci4: u32, co: u32, co4: u32 }
+struct P { count: u32, ci: u32, ci4: u32, co: u32, co4: u32, padTop: u32, padLeft: u32 }
 @group(0) @binding(0) var<storage, read> w: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> u: array<vec4f>;
 @group(0) @binding(2) var<uniform> p: P;
 
-fn weight(ky: u32, kx: u32, c: u32, o: u32) -> vec4f {
-  if (TRANSPOSED == 0) { return w[((ky * S * R + kx) * p.ci + c) * p.co4 + o]; }
+// Tap ky, kx of a phase.
+fn weight(phase: u32, ky: u32, kx: u32, c: u32, o: u32) -> vec4f {
+  if (TRANSPOSED == 0) { return w[(((ky * S + phase / S) * S * R + kx * S + phase % S) * p.ci + c) * p.co4 + o]; }
+  let tapY = (R - 1 - ky) * S + (phase / S + p.padTop) % S;
+  let tapX = (R - 1 - kx) * S + (phase % S + p.padLeft) % S;
   var v: vec4f;
   for (var i = 0u; i < 4; i++) { // unroll
     let row = min(o * 4 + i, p.co - 1);
-    v[i] = w[((R * R - 1 - ky * R - kx) * p.co + row) * p.ci4 + c / 4][c % 4];
+    v[i] = w[((tapY * S * R + tapX) * p.co + row) * p.ci4 + c / 4][c % 4];
   }
   return select(vec4f(), v, vec4u(0, 1, 2, 3) + o * 4 < vec4u(p.co));
 }
@@ -45,7 +48,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   var t: array<vec4f, T * R>; // unroll
   for (var j = 0u; j < R; j++) { // unroll
     for (var k = 0u; k < R; k++) { // unroll
-      g[k] = weight(k * S + phase / S, j * S + phase % S, own, o);
+      g[k] = weight(phase, k, j, own, o);
     }
     for (var i = 0u; i < T; i++) { // unroll
       var sum = vec4f();
@@ -55,13 +58,19 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
       t[i * R + j] = sum;
     }
   }
+  var step = p.count;
+  var to = at;
+  if (TRANSPOSED == 1) {
+    step = p.count / (S * S);
+    to += phase * (T * T - 1) * step;
+  }
   for (var i = 0u; i < T; i++) { // unroll
     for (var j = 0u; j < T; j++) { // unroll
       var sum = vec4f();
       for (var k = 0u; k < R; k++) { // unroll
         sum += G[j * R + k] * t[i * R + k];
       }
-      u[(i * T + j) * p.count + at] = sum;
+      u[to + (i * T + j) * step] = sum;
     }
   }
 }

@@ -3,7 +3,8 @@
  * of |terms|, Σ |Aᵀ| (|G| |w| |Gᵀ| ⊙ |Bᵀ| |d| |B|) |A|, of which a plain convolution's Σ |x| |w| is a small part.
  */
 import type { Bound } from "./bounds.js";
-import { type Conv2dOptions, outputShape, type Padding } from "./conv2d.js";
+import { type Conv2dOptions, outputShape } from "./conv2d.js";
+import { type ConvTranspose2dOptions, outputShape as transposedShape } from "./convTranspose2d.js";
 import { fill, offset, type Tensor, zeros } from "./tensor.js";
 
 /** |Bᵀ|, |G| and |Aᵀ| by R. */
@@ -123,22 +124,40 @@ export function bound(x: Tensor, w: Tensor, b: Tensor | null, { stride, padding 
   return { magnitude: y, count: fill(y.shape, channels.length + roundings(matrices)) };
 }
 
-/** The same for a transposed convolution of stride 1, w [R, R, Co, Ci]: a convolution with the weights turned by 180°. */
-export function boundTransposed(x: Tensor, w: Tensor, b: Tensor | null, { top, bottom, left, right }: Padding): Bound {
-  const most = w.shape[0] - 1;
-  const padding = { top: most - top, bottom: most - bottom, left: most - left, right: most - right };
-  return bound(x, turned(w), b, { stride: 1, padding });
-}
-
-function turned(w: Tensor): Tensor {
-  const [kh, kw, co, ci] = w.shape;
-  const out = zeros([kh, kw, ci, co]);
-  for (let tap = 0; tap < kh * kw; tap++) {
-    for (let c = 0; c < ci; c++) {
-      for (let o = 0; o < co; o++) {
-        out.data[(tap * ci + c) * co + o] = w.data[((kh * kw - 1 - tap) * co + o) * ci + c];
-      }
+/**
+ * The same for a transposed convolution, w [S·R, S·R, Co, Ci]. Each phase of y, the picture of every S-th pixel, is a
+ * convolution of stride 1: y[S·i + f] sums x[j] w[q] where S·j + q = S·i + f + top, so q = S·t + (f + top) mod S for R values
+ * of t, and j = i + ⌊(f + top) / S⌋ − t.
+ */
+export function boundTransposed(x: Tensor, w: Tensor, b: Tensor | null, options: ConvTranspose2dOptions): Bound {
+  const { stride, padding } = options;
+  const y = zeros(transposedShape(x.shape, w.shape, options));
+  const [n, oh, ow, co] = y.shape;
+  const R = w.shape[0] / stride;
+  for (let phase = 0; phase < stride * stride; phase++) {
+    const [down, right] = [Math.floor(phase / stride), phase % stride];
+    const taps = zeros([R, R, x.shape[3], co]);
+    for (let at = 0; at < taps.data.length; at++) {
+      const o = at % co;
+      const c = Math.floor(at / co) % x.shape[3];
+      const tap = Math.floor(at / (co * x.shape[3]));
+      // Turned by 180°.
+      const row = (R - 1 - Math.floor(tap / R)) * stride + ((down + padding.top) % stride);
+      const column = (R - 1 - (tap % R)) * stride + ((right + padding.left) % stride);
+      taps.data[at] = w.data[offset(w.shape, [row, column, o, c])];
+    }
+    const rows = Math.ceil((oh - down) / stride);
+    const columns = Math.ceil((ow - right) / stride);
+    if (rows < 1 || columns < 1) continue;
+    const top = R - 1 - Math.floor((down + padding.top) / stride);
+    const left = R - 1 - Math.floor((right + padding.left) / stride);
+    const sides = { top, left, bottom: rows + R - 1 - x.shape[1] - top, right: columns + R - 1 - x.shape[2] - left };
+    const { magnitude } = bound(x, taps, b, { stride: 1, padding: sides });
+    for (let at = 0; at < n * rows * columns; at++) {
+      const i = Math.floor(at / columns) % rows;
+      const place = [Math.floor(at / (rows * columns)), i * stride + down, (at % columns) * stride + right, 0];
+      y.data.set(magnitude.data.subarray(at * co, (at + 1) * co), offset(y.shape, place));
     }
   }
-  return out;
+  return { magnitude: y, count: fill(y.shape, x.shape[3] + roundings(ABSOLUTE[R])) };
 }

@@ -43,6 +43,7 @@ export const convTranspose2dLadder: Ladder = {
     { x: [1, 3, 3, 3], w: [1, 1, 3, 3], stride: 3, outputPadding: 2 }, // phases without a tap
     { x: [1, 1, 3, 3], w: [1, 2, 4, 3], stride: 2 }, // a phase that does not exist
     { x: [3, 13, 5, 20], w: [3, 3, 33, 20], padding: 1 },
+    { x: [2, 5, 9, 13], w: [4, 4, 9, 13], stride: 2, padding: 1, outputPadding: 1 },
   ],
   problem(sizes, seed) {
     const padding = everySide(sizes.padding);
@@ -93,7 +94,7 @@ export const convTranspose2dLadder: Ladder = {
         rung(4, "register_tile", registerTile, each(Math.ceil(phasePixels / 8) * co4)),
         rung(5, "workgroup_tile", workgroupTile, grid(Math.ceil(phasePixels / 32), Math.ceil(co4 / 8))),
         ...winners(node, target, "convTranspose2d", {
-          winograd: () => winograd.boundTransposed(tx, tw, null, padding),
+          winograd: () => winograd.boundTransposed(tx, tw, null, options),
         }),
       ],
     };

@@ -5,7 +5,7 @@
  *
  * The product ⊙ is of channels: T² matrix products. R = 3 takes 36 of 144 multiplications, R = 2 25 of 64.
  * With stride S and weights of S·R × S·R, y is a sum over the S×S phases of x, pictures of every S-th pixel: a convolution of
- * stride 1 by R×R weights of S²·Ci channels.
+ * stride 1 by R×R weights of S²·Ci channels. A transposed convolution makes each of the S×S phases of y from x in the same way.
  *
  * The matrices are Toom's and Cook's for the points 0, 1, −1, 2, (−2,) ∞: with N(a) = Π (a − b) over the other points b,
  * row a of Bᵀ has the coefficients of Π (x − b), that of ∞ those of the product over all points; row a of G is
@@ -83,8 +83,8 @@ const TRANSFORMS: Record<number, Record<"B" | "G" | "A", number[][]>> = {
 const wgsl = (rows: number[][]): string => `array<f32, ${rows.length * rows[0].length}>(${rows.flat().join(", ")})`;
 
 /**
- * The candidate of a node, where it has weights of 2 or 3 strides a side and enough channels; transposed with stride 1 only.
- * @param transposed whether the weights are convTranspose2d's, [R, R, Co, Ci]
+ * The candidate of a node, where it has weights of 2 or 3 strides a side and enough channels.
+ * @param transposed whether it is a convTranspose2d, with weights [S·R, S·R, Co, Ci]
  */
 export function winograd(node: Node<ConvAttrs>, target: Target, transposed: boolean): Candidate[] {
   const [x, w, b] = node.inputs;
@@ -94,48 +94,47 @@ export function winograd(node: Node<ConvAttrs>, target: Target, transposed: bool
   const SG = target.subgroupSize;
   const R = w.shape[0] / S;
   const matrices = TRANSFORMS[R];
-  const fits = matrices && w.shape[1] === w.shape[0] && Math.min(ci, co) >= LEAST_CHANNELS && !(transposed && S > 1);
+  const fits = matrices && w.shape[1] === w.shape[0] && Math.min(ci, co) >= LEAST_CHANNELS;
   if (!fits || !runsSubgroupKernels(SG)) return [];
   const T = TILE + R - 1;
-  const products = T * T;
   const [ci4, co4] = [lastBlocks(x.shape), lastBlocks(node.shape)];
-  const [down, across] = [Math.ceil(oh / TILE), Math.ceil(ow / TILE)];
+  // The phases of x are added up, those of y are separate.
+  const [added, separate] = transposed ? [1, S * S] : [S * S, 1];
+  const step = transposed ? TILE * S : TILE;
+  const [down, across] = [Math.ceil(oh / step), Math.ceil(ow / step)];
   const tiles = batch * down * across;
   const [tile] = subgroupTiles(SG, co4, tiles);
   // No workgroup of the product may work on two matrices.
   const rows = Math.ceil(tiles / tile.pixels) * tile.pixels;
-  const phases4 = S * S * ci4;
-  const pairs = 4 * phases4 * co4;
-  const [u, v, m] = [pairs, rows * phases4, rows * co4].map((vec4s) => 16 * products * vec4s);
+  const products = separate * T * T;
+  const sum4 = added * ci4;
+  const [u, v, m] = [4 * sum4 * co4, rows * sum4, rows * co4].map((vec4s) => 16 * products * vec4s);
   if (Math.max(u, v, m) > target.maxBindingBytes) return [];
 
   const dispatches = (): Dispatch[] => {
     const scratch = { u: new Scratch(u), v: new Scratch(v), m: new Scratch(m) };
     const { flags, alpha } = epilogue(node);
-    const extents = { down, across };
-    const pad = (own: number) => (transposed ? R - 1 - own : own);
+    const common = { rows, down, across };
+    const pad = { padTop: padding.top, padLeft: padding.left };
+    const counts = { u: S * S * 4 * ci4 * co4, v: S * S * tiles * ci4, y: separate * tiles * co4 };
     const groups = (products * rows) / tile.pixels;
     const folds = Math.ceil(groups / MAX_GROUPS);
     const pixels = products * rows;
+    const TRANSPOSED = Number(transposed);
     return [
       {
-        kernel: kernel("winograd_weights", weightsSource, {
-          ...{ T, R, S, G: wgsl(matrices.G), TRANSPOSED: Number(transposed) },
-        }),
+        kernel: kernel("winograd_weights", weightsSource, { T, R, S, G: wgsl(matrices.G), TRANSPOSED }),
         bind: { w, u: scratch.u },
-        uniform: { count: pairs, ci, ci4, co, co4 },
-        groups: linear(pairs),
+        uniform: { count: counts.u, ci, ci4, co, co4, ...pad },
+        groups: linear(counts.u),
       },
       {
         kernel: kernel("winograd_input", inputSource, {
-          ...{ T, M: TILE, S, B: wgsl(matrices.B), ...smallFlag(tiles * phases4) },
+          ...{ T, M: TILE, S, B: wgsl(matrices.B), TRANSPOSED, ...smallFlag(counts.v) },
         }),
         bind: { x, v: scratch.v },
-        uniform: {
-          ...{ count: tiles * phases4, rows, h, w: width, ci4, ...extents },
-          ...{ padTop: pad(padding.top), padLeft: pad(padding.left) },
-        },
-        groups: linear(tiles * phases4),
+        uniform: { count: counts.v, h, w: width, ci4, ...common, ...pad },
+        groups: linear(counts.v),
       },
       {
         // 1×1 pixels, every `rows` of them with the next weights.
@@ -145,20 +144,20 @@ export function winograd(node: Node<ConvAttrs>, target: Target, transposed: bool
         }),
         bind: { x: scratch.v, w: scratch.u, b: scratch.u, y: scratch.m },
         uniform: {
-          ...{ h: 1, w: pixels, ci: 4 * phases4, ci4: phases4, oh: 1, ow: pixels, co, co4 },
-          ...{ kh: 1, kw: 1, stride: 1, padTop: 0, padLeft: 0, pixels, weights: products * pairs, rows, alpha: 0 },
+          ...{ h: 1, w: pixels, ci: 4 * sum4, ci4: sum4, oh: 1, ow: pixels, co, co4, kh: 1, kw: 1, stride: 1 },
+          ...{ padTop: 0, padLeft: 0, pixels, weights: products * 4 * sum4 * co4, rows, alpha: 0 },
         },
         groups: [Math.ceil(groups / folds), Math.ceil(co4 / tile.blocks), folds],
         // A plain convolution's: a step's work does not depend on the kernels that do it.
-        flops: 2 * batch * oh * ow * co * w.shape[0] * w.shape[1] * ci,
+        flops: 2 * batch * (transposed ? h * width : oh * ow) * co * w.shape[0] * w.shape[1] * ci,
       },
       {
         kernel: kernel("winograd_output", outputSource, {
-          ...{ T, M: TILE, A: wgsl(matrices.A), ...flags, ...smallFlag(tiles * co4) },
+          ...{ T, M: TILE, S: transposed ? S : 1, A: wgsl(matrices.A), ...flags, ...smallFlag(counts.y) },
         }),
         bind: { m: scratch.m, b: b ?? w, y: node },
-        uniform: { count: tiles * co4, rows, oh, ow, co, co4, ...extents, alpha },
-        groups: linear(tiles * co4),
+        uniform: { count: counts.y, oh, ow, co, co4, ...common, alpha },
+        groups: linear(counts.y),
       },
     ];
   };

@@ -69,20 +69,37 @@ describe.runIf(runsSubgroupKernels(gpu.subgroupSize))("Winograd's convolution", 
     expectWithin(name, y, conv.forward(x, w, b, options), winograd.bound(x, w, b, options));
   });
 
-  // As a conv2d's input gradient has it; padding beyond the kernel does not occur.
-  const transposedList = [...list, ...others.filter(([, { stride }]) => stride === 1)];
-  it.each(transposedList)("convTranspose2d: %s", async (name, { kernel, x: shape, co, padding, bias }) => {
-    const [x, w, b] = [
-      random([shape[0], shape[1] + 4, shape[2] + 4, shape[3]]),
-      random([kernel, kernel, co, shape[3]]),
-      bias ? random([co]) : null,
-    ];
-    const options = { stride: 1, padding, activation: bias ? leaky : ("none" as const) };
-    const { y } = await evaluate(
-      () => ({ y: convTranspose2d(leaf(x), leaf(w), { ...options, bias: b ? leaf(b) : undefined }) }),
-      forced,
-    );
-    expectWithin(name, y, transposed.forward(x, w, b, options), winograd.boundTransposed(x, w, b, padding));
+  // Padding beyond the kernel does not occur, an input gradient's shape may have more rows than the kernel reaches.
+  it.each([...list, ...others])(
+    "convTranspose2d: %s",
+    async (name, { kernel, stride, x: shape, co, padding, bias }) => {
+      const [height, width] = [shape[1], shape[2]].map((size) => Math.ceil((size + 4) / stride));
+      const [x, w, b] = [
+        random([shape[0], height, width, shape[3]]),
+        random([kernel, kernel, co, shape[3]]),
+        bias ? random([co]) : null,
+      ];
+      const outputPadding = bias ? stride - 1 : 0;
+      const options = { stride, padding, outputPadding, activation: bias ? leaky : ("none" as const) };
+      const { y } = await evaluate(
+        () => ({ y: convTranspose2d(leaf(x), leaf(w), { ...options, bias: b ? leaf(b) : undefined }) }),
+        forced,
+      );
+      expectWithin(name, y, transposed.forward(x, w, b, options), winograd.boundTransposed(x, w, b, options));
+    },
+  );
+
+  it("convTranspose2d: multiplies by an activation's derivative", async () => {
+    const [x, w, slopes] = [random([1, 3, 4, 9]), random([4, 4, 10, 9]), random([1, 8, 10, 10])];
+    const own = convTranspose2d(leaf(x), leaf(w), { stride: 2 }) as Node<ConvAttrs>;
+    const node = () => withDerivative(own, leaky, leaf(slopes)) as Node;
+    const { y } = await evaluate(() => ({ y: node() }), forced);
+    const slope = map(slopes, (v) => (v > 0 ? 1 : 0.25));
+    const times = (t: Tensor) => map(t, (v, i) => v * slope.data[i]);
+    const options = { stride: 2, padding: all(0) };
+    const { magnitude, count } = winograd.boundTransposed(x, w, null, options);
+    const plain = transposed.forward(x, w, null, options);
+    expectWithin("derivative", y, times(plain), { magnitude: times(magnitude), count });
   });
 
   it.each([
