@@ -17,7 +17,6 @@ const B_LOADS: u32 = 2; // vec4s of w that one invocation stages: 4·K4·COLS·T
 const BIAS: u32 = 1; // 0 none, 1 b is a bias [co], 2 b is of y's shape: y = sum · activation'(where the activation gave b)
 const ACTIVATION: u32 = 0; // 0 none, 1 leaky ReLU (ReLU: alpha = 0), 2 sigmoid, 3 tanh
 
-const FIXED: u32 = 0; // 1: the loop over a step has a constant bound, which drivers unroll (tiles/tile.ts)
 const INVOCATIONS = ROWS * COLS;
 const M = ROWS * TM;
 const N4 = COLS * TN;
@@ -100,6 +99,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
   }
   var aNext: array<vec4f, A_LOADS>; // unroll
   var bNext: array<vec4f, B_LOADS>; // unroll
+  let bound = p.k4; // for GPUs the constant that it is: their drivers then unroll the loop (tiles/tile.ts)
   for (var step = first; ; step++) {
     if (step < last) {
       for (var j = 0u; j < A_LOADS; j++) { // unroll
@@ -130,7 +130,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
       }
     }
     if (step > first) {
-      for (var k = 0u; k < select(p.k4, K4, FIXED == 1); k++) {
+      for (var k = 0u; k < bound; k++) {
         var r: array<vec4f, 4 * TN>; // unroll
         for (var q = 0u; q < 4u; q++) { // unroll
           for (var j = 0u; j < TN; j++) { // unroll

@@ -14,7 +14,6 @@ const STEP: u32 = 16;
 const A_LOADS: u32 = 2; // vec4s of x that one invocation stages: STEP·TM / COLS, rounded up
 const B_LOADS: u32 = 2; // vec4s of gy that one invocation stages: STEP·TN / ROWS, rounded up
 
-const FIXED: u32 = 0; // 1: the loop over a step has a constant bound, which drivers unroll (tiles/tile.ts)
 const INVOCATIONS = ROWS * COLS; // a multiple of M4 and of N4
 const M4 = ROWS * TM;
 const N4 = COLS * TN;
@@ -80,6 +79,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) li: u
   var bNext: array<vec4f, B_LOADS>; // unroll
   if (li < STEP) { places[li] = placeOf(first * STEP + li); }
   workgroupBarrier();
+  let bound = p.step; // for GPUs the constant that it is: their drivers then unroll the loop (tiles/tile.ts)
   for (var step = first; ; step++) {
     if (step < last) {
       for (var j = 0u; j < A_LOADS; j++) { // unroll
@@ -96,7 +96,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) li: u
       }
     }
     if (step > first) {
-      for (var k = 0u; k < select(p.step, STEP, FIXED == 1); k++) {
+      for (var k = 0u; k < bound; k++) {
         var b: array<vec4f, TN>; // unroll
         for (var j = 0u; j < TN; j++) { // unroll
           b[j] = bTile[k * N4 + j * COLS + col];

@@ -27,7 +27,6 @@ const W_LOADS: u32 = 2; // vec4s of weights that one invocation stages: W_TILE /
 const BIAS: u32 = 1; // 0 none, 1 b is a bias [co], 2 b is of y's shape: y = sum · activation'(where the activation gave b)
 const ACTIVATION: u32 = 0; // 0 none, 1 leaky ReLU (ReLU: alpha = 0), 2 sigmoid, 3 tanh
 
-const FIXED: u32 = 0; // 1: the loop over a step has a constant bound, which drivers unroll (tiles/tile.ts)
 const GROUPS = S / RY; // of phase rows
 const INVOCATIONS = GROUPS * DOWN * COLS;
 const ACROSS = COLS + TW - 1u;
@@ -115,6 +114,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
   }
   var xNext: array<vec4f, X_LOADS>; // unroll
   var wNext: array<vec4f, W_LOADS>; // unroll
+  let bound = p.steps; // for GPUs the constant that it is: their drivers then unroll the loop (tiles/tile.ts)
   for (var c4 = 0u; ; c4 += K4) {
     if (c4 < p.ci4) {
       for (var j = 0u; j < X_LOADS; j++) { // unroll
@@ -129,7 +129,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
       }
     }
     if (c4 > 0u) {
-      for (var step = 0u; step < select(p.steps, K4 * TW, FIXED == 1); step++) {
+      for (var step = 0u; step < bound; step++) {
         let k = step / TW;
         let dx = step % TW;
         var a: array<vec4f, WINDOW>; // unroll

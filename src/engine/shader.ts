@@ -35,13 +35,14 @@ export interface CompiledKernel extends KernelInterface {
 
 /**
  * Rewrites lines `const NAME = value;` (or `alias NAME = type;`): workgroup sizes, tiles, flags. These few are compiled
- * in; extents and loop bounds are not, so that one pipeline serves many shapes and no driver unrolls a long loop.
+ * in; extents and loop bounds are not, so that one pipeline serves many shapes and no driver unrolls a long loop. A
+ * `let name = p.field;` may be rewritten as a constant where that is wanted.
  * @throws GpuError if the kernel has no such line.
  */
 export function specialise(kernel: Kernel, constants: Record<string, number | string>): Kernel {
   let { source } = kernel;
   for (const [name, value] of Object.entries(constants)) {
-    const line = new RegExp(`^(const|alias) ${name}(: u32)? = [^;]+;`, "m");
+    const line = new RegExp(`^(const|alias| *let) ${name}(: u32)? = [^;]+;`, "m");
     if (!line.test(source)) throw new GpuError(`kernel ${kernel.name} has no line "const ${name} = …;" to specialise`);
     source = source.replace(line, `$1 ${name}$2 = ${value};`);
   }

@@ -150,6 +150,9 @@ describe("specialise", () => {
       "const TILE: u32 = 4;\nconst FLAG = 1; // off\nconst TILES = TILE * 2;\n",
     );
     expect(kernel.source).toContain("TILE: u32 = 8");
+    expect(specialise(kernelOf("  let bound = p.k; // a loop's\n"), { bound: "K4" }).source).toBe(
+      "  let bound = K4; // a loop's\n",
+    );
   });
 
   it("refuses a name that the kernel does not have", () => {

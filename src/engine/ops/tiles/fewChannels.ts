@@ -43,7 +43,8 @@ function sizes({ inputs: [, w], shape, attrs }: Node<ConvAttrs>, { Q, lanes, COL
   return {
     constants: {
       ...{ S, TH, TW, CO, Q, RY, N4, WINDOW, DOWN, COLS, K4 },
-      ...{ X_LOADS, W_LOADS, FIXED: Number(unroll ?? false) },
+      ...{ X_LOADS, W_LOADS },
+      ...(unroll && { bound: "K4 * TW" }),
     },
     blocksDown,
     blocksAcross,

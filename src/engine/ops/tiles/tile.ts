@@ -38,7 +38,9 @@ export function tileConstants({ tile, unroll = false }: Variant, perRow: 1 | 4) 
   const loads = (values: number) => Math.max(1, values / 4 / invocations(tile));
   return {
     ...{ TM: m / perRow, TN: n / 4, ROWS: M / m, COLS: N / n },
-    ...{ A_LOADS: loads(M * step), B_LOADS: loads(N * step), FIXED: Number(unroll) },
+    ...{ A_LOADS: loads(M * step), B_LOADS: loads(N * step) },
+    // Not `select(p.k4, K4, …)`: an H200's driver does not see through that.
+    ...(unroll && { bound: perRow === 1 ? "K4" : "STEP" }),
   };
 }
 
