@@ -30,7 +30,11 @@ const COLUMNS = 8;
 export function avatarsCommand(): Command {
   return new Command("avatars")
     .description("Draws avatars: a labelled sheet of all identities in the same poses, or a folder of PNGs of each.")
-    .addOption(new Option("--pair <name>", "which identities; trio is three").choices(CAST_NAMES).default("mild"))
+    .addOption(
+      new Option("--pair <name>", "which identities; trio is three, the bridged ones five")
+        .choices(CAST_NAMES)
+        .default("mild"),
+    )
     .option("--count <n>", "pictures of each identity", wholeNumber(1), 24)
     .option("--size <pixels>", `width and height, ${SIZES.least} to ${SIZES.most}`, wholeNumber(1), 128)
     .addOption(new Option("--poses <kind>", "how they turn, look and smile").choices(POSE_KINDS).default("demo"))

@@ -70,7 +70,7 @@ export function addConfigOptions(command: Command): Command {
     .option("--batch <n>", "pictures per identity and step, at least 2", wholeNumber(1))
     .option("--lr <rate>", "learning rate after warm-up", positiveNumber)
     .option("--seed <n>", "initial weights and poses", wholeNumber(0))
-    .addOption(new Option("--pair <name>", "which avatars; trio is three").choices(CAST_NAMES))
+    .addOption(new Option("--pair <name>", "which avatars; trio is three, the bridged ones five").choices(CAST_NAMES))
     .addOption(new Option("--poses <kind>", "how the avatars turn, look and smile").choices(POSE_KINDS))
     .addOption(new Option("--latent <kind>", "statistics of the latent loss").choices(LATENT_STATISTICS))
     .option(

@@ -249,10 +249,30 @@ export const THIRD: Identity = {
 /** The identities of a run by name, in their order. */
 export type Cast = Readonly<Record<string, Identity>>;
 
-/** More than two people, each of whom can be swapped with each. */
-const GROUPS = { trio: { src: SRC, dst: DST_MILD, third: THIRD } } as const satisfies Record<string, Cast>;
+/** Someone between two people: every length, colour and opacity a part of the way from `a` to `b`. */
+function between(a: Identity, b: Identity, part: number): Identity {
+  const mix = (x: number, y: number) => x + (y - x) * part;
+  const fields = IDENTITY_LAYOUT.map(([name]) => {
+    const [x, y] = [a[name], b[name]] as [number | Rgb, number | Rgb];
+    return [name, typeof x === "number" ? mix(x, y as number) : x.map((v, i) => mix(v, (y as Rgb)[i]))];
+  });
+  return Object.fromEntries(fields) as Identity;
+}
 
-export type CastName = PairName | keyof typeof GROUPS;
+/** A pair and three people between them, so that nobody is far from the next one. */
+const bridged = ({ src, dst }: Pair): Cast => ({
+  ...{ src, dst },
+  ...{ quarter: between(src, dst, 0.25), half: between(src, dst, 0.5), "three-quarters": between(src, dst, 0.75) },
+});
+
+/** More than two people, each of whom can be swapped with each. */
+const GROUPS: Readonly<Record<Exclude<CastName, PairName>, Cast>> = {
+  trio: { src: SRC, dst: DST_MILD, third: THIRD },
+  "medium-bridged": bridged(PAIRS.medium),
+  "both-bridged": bridged(PAIRS.both),
+};
+
+export type CastName = PairName | "trio" | "medium-bridged" | "both-bridged";
 
 /** Pairs first, then larger casts. */
 export const CAST_NAMES = [...Object.keys(PAIRS), ...Object.keys(GROUPS)] as readonly CastName[];
@@ -263,6 +283,6 @@ export function castNamed(name: string): Cast {
     const { src, dst } = PAIRS[name as PairName];
     return { src, dst };
   }
-  if (Object.hasOwn(GROUPS, name)) return GROUPS[name as keyof typeof GROUPS];
+  if (Object.hasOwn(GROUPS, name)) return GROUPS[name as Exclude<CastName, PairName>];
   throw new UserError(`there are no avatars "${name}"; choose one of ${CAST_NAMES.join(", ")}`);
 }

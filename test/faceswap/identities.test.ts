@@ -81,10 +81,15 @@ describe("the people", () => {
 test("castNamed finds the identities of a pair or a group, and lists the names when there is none", () => {
   expect(castNamed("mild")).toEqual({ src: PAIRS.mild.src, dst: PAIRS.mild.dst });
   expect(Object.keys(castNamed("trio"))).toEqual(["src", "dst", "third"]);
+  const { src, dst, quarter, half, "three-quarters": late } = castNamed("both-bridged");
+  expect({ src, dst }).toEqual(castNamed("both"));
+  expect(half.jaw).toBeCloseTo((src.jaw + dst.jaw) / 2);
+  expect(half.skin[1]).toBeCloseTo((src.skin[1] + dst.skin[1]) / 2);
+  for (const near of [quarter, late]) expect(near.glasses + (near === late ? 0 : 0.5)).toBeCloseTo(0.75);
   for (const name of ["wild", "", "constructor"]) {
     expect(() => castNamed(name)).toThrow(UserError);
     expect(() => castNamed(name)).toThrow(
-      `there are no avatars "${name}"; choose one of mild, hue, medium, both, colour, shape, trio`,
+      `there are no avatars "${name}"; choose one of mild, hue, medium, both, colour, shape, trio, medium-bridged, both-bridged`,
     );
   }
 });
