@@ -28,7 +28,7 @@ export function rowOf(run: DeclaredRun, view: RunView, leak: Leak, factors: read
   return {
     ...{ run: run.name, arm: run.arm, label: run.label, seed: run.seed },
     ...Object.fromEntries(factors.map((factor) => [factor, run.levels[factor] ?? ""])),
-    ...{ preset: run.preset, adapter: config.adapter.name, steps: view.step, batch: config.batch },
+    ...{ preset: run.preset, cast: config.pair, adapter: config.adapter.name, steps: view.step, batch: config.batch },
     ...{ code: network.code, code_numbers: network.codeLength, parameters: network.parameters },
     gflop_step: network.flopsPerStep / 1e9,
     tflop: (network.flopsPerStep * view.step) / 1e12,

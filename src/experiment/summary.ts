@@ -58,10 +58,14 @@ const someOf = (arms: readonly Arm[], count: (arm: Arm) => number): string =>
     ),
   );
 
+/** What must be equal for one arm's pictures to be set against another's: who is drawn, and how many faces were seen. */
+const setting = ({ rows: [{ cast, steps, batch }] }: Arm): string => `${cast} ${Number(steps) * Number(batch)}`;
+
 /**
- * The statement that the numbers support: who passes, who shows expression; and, against the first arm that passes, who
- * reconstructs at least as well and swaps worse than a constant picture. A difference is claimed only where no seed of
- * the one reaches any of the other, and only of arms with three seeds or more; else it is said to be of so many seeds.
+ * The statement that the numbers support: who passes, who shows expression; and, against the first arm of the same people
+ * and as many faces that passes, who reconstructs at least as well and swaps worse than a constant picture. A difference is
+ * claimed only where no seed of the one reaches any of the other, and only of arms with three seeds or more; else it is
+ * said to be of so many seeds.
  */
 export function statement(rows: readonly Row[]): string[] {
   const arms = armsOf(rows);
@@ -76,8 +80,12 @@ export function statement(rows: readonly Row[]): string[] {
     );
   const expressive = able.filter((arm) => showing(arm) > 0);
   if (expressive.length) lines.push(`Expression is shown by ${someOf(expressive, showing)}.`);
-  const standard = able[0];
-  if (standard) lines.push(...trapLines(unable, standard));
+  for (const each of new Set(unable.map(setting))) {
+    const standard = able.find((arm) => setting(arm) === each);
+    if (!standard) continue;
+    const some = unable.filter((arm) => setting(arm) === each);
+    lines.push(...trapLines(some, standard));
+  }
   const seeds = arms.map((arm) => arm.rows.length);
   const fewest = Math.min(...seeds);
   if (fewest < 3) {

@@ -59,6 +59,16 @@ describe("the statement", () => {
     expect(statement([...good, ...close])[2]).toContain("within the spread of the seeds");
   });
 
+  it("sets pictures only against those of the same people, after as many faces", () => {
+    const of = (cast: string, steps: number, rows: Row[]) => rows.map((each) => ({ ...each, cast, steps, batch: 2 }));
+    const trap = [0, 1, 2].map((seed) => row("7×7", seed, 0.015, 0.3, 0));
+    const long = [0, 1, 2].map((seed) => row("3×3 longer", seed, 0.017, 0.95, 1));
+    const other = [...of("mild", 100, good), ...of("mild", 400, long)];
+    expect(statement([...other, ...of("both", 100, trap)])).toHaveLength(2);
+    expect(statement([...other, ...of("mild", 200, trap)])).toHaveLength(2);
+    expect(statement([...other, ...of("mild", 400, trap)])[2]).toContain("better than 3×3 longer's");
+  });
+
   it("counts seeds that do not agree, and warns of few", () => {
     const mixed = [row("a", 0, 0.02, 0.95, 1, 1), row("a", 1, 0.02, 0.9, 0)];
     expect(statement(mixed)).toEqual([
