@@ -6,7 +6,8 @@ import { armsOf, spreadOf, spreadText } from "../../src/experiment/summary.js";
 import { parseCsv } from "./csv.js";
 
 // docs/experiment.md says above each table where it is from: `<!-- FILE.csv by arm: COLUMN DIGITS, … -->`, a row an arm, its
-// label first, then means ± deviations over the seeds ("of": in how many it is 1; without DIGITS: as it stands there); or
+// label first, then means ± deviations over the seeds ("DIGITS mean": the mean alone; "of": in how many it is 1; without
+// DIGITS: as it stands there); or
 // `<!-- FILE.csv by row WHERE=VALUE|VALUE …: … -->`, a row each. `npx vitest run test/experiment/tables.test.ts -u` fills them in.
 const DOCUMENT = fileURLToPath(new URL("../../docs/experiment.md", import.meta.url));
 const RESULTS = fileURLToPath(new URL("../../docs/results/experiment/", import.meta.url));
@@ -14,11 +15,13 @@ const TABLE = /(<!-- (\S+\.csv) by (arm|row)((?: \S+=\S+)*): (.+?) -->\n\|.*\n\|
 const text = readFileSync(DOCUMENT, "utf8");
 
 function cellOf(rows: readonly Row[], column: string): string {
-  const [key, digits] = column.split(" ");
+  const [key, digits, alone] = column.split(" ");
   if (!rows.every((row) => Object.hasOwn(row, key))) throw new Error(`there is no column ${key}`);
   if (digits === undefined) return String(rows[0][key]);
   if (digits === "of") return `${rows.filter((row) => row[key] === 1).length} of ${rows.length}`;
-  return spreadText(spreadOf(rows, key), (n) => n.toFixed(Number(digits)));
+  const spread = spreadOf(rows, key);
+  const show = (n: number) => n.toFixed(Number(digits));
+  return alone ? show(spread.mean) : spreadText(spread, show);
 }
 
 function rowsOf(file: string, by: string, where: string, columns: string): string {
