@@ -20,7 +20,7 @@ function cellOf(rows: readonly Row[], column: string): string {
   if (digits === undefined) return String(rows[0][key]);
   if (digits === "of") return `${rows.filter((row) => row[key] === 1).length} of ${rows.length}`;
   const spread = spreadOf(rows, key);
-  const show = (n: number) => n.toFixed(Number(digits));
+  const show = (n: number) => n.toFixed(Number(digits)).replace(/^-(?=[0.]+$)/, "");
   return alone ? show(spread.mean) : spreadText(spread, show);
 }
 
