@@ -1,15 +1,16 @@
-// v = Bᵀ d B for every tile of x, T×T pixels every M, and every channel. See winograd.ts.
+// v = Bᵀ d B for every tile of x, D×D pixels every M, and every channel. See winograd.ts.
 // With stride S x is S×S pictures of every S-th pixel, the phases: their channels follow one another, as if x had so many.
 // TRANSPOSED: y is, and for each of its phases v has numbers of their own.
 // x [N, h, w, ci]; v [T·T, rows, S·S·ci], TRANSPOSED [S·S, T·T, rows, ci], rows = tiles and what follows them unused. One
 // invocation makes one vec4 of channels of one tile of one phase.
 const T: u32 = 6;
+const D: u32 = 6;
 const M: u32 = 4;
 const S: u32 = 1;
 const TRANSPOSED: u32 = 0;
 const R: u32 = T - M + 1;
 const STEP: u32 = select(S, 1, TRANSPOSED == 1); // from one pixel of a tile to the next
-// Bᵀ, row by row.
+// Bᵀ, T×D, row by row.
 const B = array<f32, 36>(
   4, 0, -5, 0, 1, 0,
   0, -4, -4, 1, 1, 0,
@@ -56,18 +57,18 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     y0 += (phase / S + p.padTop) / S + 1 - R;
     x0 += (phase % S + p.padLeft) / S + 1 - R;
   }
-  var d: array<vec4f, T>; // unroll
-  var t: array<vec4f, T * T>; // unroll
-  for (var j = 0u; j < T; j++) { // unroll
-    for (var k = 0u; k < T; k++) { // unroll
+  var d: array<vec4f, D>; // unroll
+  var t: array<vec4f, T * D>; // unroll
+  for (var j = 0u; j < D; j++) { // unroll
+    for (var k = 0u; k < D; k++) { // unroll
       d[k] = pixel(image, y0 + k * STEP, x0 + j * STEP, c);
     }
     for (var i = 0u; i < T; i++) { // unroll
       var sum = vec4f();
-      for (var k = 0u; k < T; k++) { // unroll
-        sum += B[i * T + k] * d[k];
+      for (var k = 0u; k < D; k++) { // unroll
+        sum += B[i * D + k] * d[k];
       }
-      t[i * T + j] = sum;
+      t[i * D + j] = sum;
     }
   }
   var step = p.rows * p.ci4 * S * S;
@@ -79,8 +80,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   for (var i = 0u; i < T; i++) { // unroll
     for (var j = 0u; j < T; j++) { // unroll
       var sum = vec4f();
-      for (var k = 0u; k < T; k++) { // unroll
-        sum += B[j * T + k] * t[i * T + k];
+      for (var k = 0u; k < D; k++) { // unroll
+        sum += B[j * D + k] * t[i * D + k];
       }
       v[to + (i * T + j) * step] = sum;
     }

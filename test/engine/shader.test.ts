@@ -5,6 +5,7 @@ import { GpuError } from "../../src/engine/errors.js";
 import { type Dispatch, type Node, topological } from "../../src/engine/graph.js";
 import { subgroupTiles } from "../../src/engine/ops/subgroup.js";
 import { TILES, tileConstants } from "../../src/engine/ops/tiles/tile.js";
+import { weightGradProduct } from "../../src/engine/ops/winograd.js";
 import { encodeUniform, type Kernel, reflect, specialise, unroll } from "../../src/engine/shader.js";
 import * as shibori from "../../src/index.js";
 
@@ -69,9 +70,11 @@ describe("every kernel", () => {
       for (const SG of [4, 8, 16]) {
         const tiles = kernel.source.includes("const USED")
           ? [1, 2, 3, 6, SG].flatMap((co4) => [4, 1000].flatMap((pixels) => subgroupTiles(SG, co4, pixels)))
-          : kernel.source.includes("const MORE")
-            ? [1, SG].map((BLOCKS) => ({ constants: { SG, STEP: SG / 4, BLOCKS, MORE: SG / BLOCKS - 1 } }))
-            : [{ constants: { SG } }];
+          : kernel.source.includes("const AHEAD")
+            ? [4, SG].flatMap((sum4) => [1, SG].map((co4) => weightGradProduct(SG, sum4, co4)))
+            : kernel.source.includes("const MORE")
+              ? [1, SG].map((BLOCKS) => ({ constants: { SG, STEP: SG / 4, BLOCKS, MORE: SG / BLOCKS - 1 } }))
+              : [{ constants: { SG } }];
         for (const { constants } of tiles) {
           const ready = unroll(specialise(kernel, constants));
           expect(ready.source).not.toContain("// unroll");

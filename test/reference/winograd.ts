@@ -67,6 +67,25 @@ const mostTerms = (m: number[][]): number => Math.max(...m.map((row) => row.filt
 const roundings = ({ B, G, A }: Record<"B" | "G" | "A", number[][]>): number =>
   2 * (mostTerms(B) + mostTerms(G) + 1 + mostTerms(A) - 1) + 1;
 
+const turned = (m: number[][]): number[][] => m[0].map((_, j) => m.map((row) => row[j]));
+
+/** |values| of a square. */
+const square = (size: number, value: (i: number, j: number) => number): number[][] =>
+  Array.from({ length: size }, (_, i) => Array.from({ length: size }, (_, j) => Math.abs(value(i, j))));
+
+/** Zero beyond the picture. */
+function pixel({ shape, data }: Tensor, image: number, row: number, column: number, c: number): number {
+  const inside = row >= 0 && row < shape[1] && column >= 0 && column < shape[2];
+  return inside ? data[offset(shape, [image, row, column, c])] : 0;
+}
+
+/** Channels of the phases, pictures of every stride-th pixel. */
+const phaseChannels = (stride: number, ci: number) =>
+  Array.from({ length: stride * stride * ci }, (_, at) => {
+    const [phase, c] = [Math.floor(at / ci), at % ci];
+    return { down: Math.floor(phase / stride), right: phase % stride, c };
+  });
+
 /** m d mᵀ of a square d, row by row. */
 function both(m: number[][], d: number[][]): number[][] {
   const left = m.map((row) => d[0].map((_, j) => row.reduce((sum, f, i) => sum + f * d[i][j], 0)));
@@ -76,17 +95,11 @@ function both(m: number[][], d: number[][]): number[][] {
 /** The bound of y for x [N, H, W, Ci] and w [S·R, S·R, Ci, Co], to be used with c = 2. */
 export function bound(x: Tensor, w: Tensor, b: Tensor | null, { stride, padding }: Conv2dOptions): Bound {
   const y = zeros(outputShape(x.shape, w.shape, { stride, padding }));
-  const [n, height, width, ci] = x.shape;
+  const [n, , , ci] = x.shape;
   const [, oh, ow, co] = y.shape;
   const matrices = ABSOLUTE[w.shape[0] / stride];
   const T = matrices.B.length;
-  const square = (size: number, value: (i: number, j: number) => number) =>
-    Array.from({ length: size }, (_, i) => Array.from({ length: size }, (_, j) => Math.abs(value(i, j))));
-  // Channels of the phases, pictures of every stride-th pixel.
-  const channels = Array.from({ length: stride * stride * ci }, (_, at) => {
-    const [phase, c] = [Math.floor(at / ci), at % ci];
-    return { down: Math.floor(phase / stride), right: phase % stride, c };
-  });
+  const channels = phaseChannels(stride, ci);
   const weights = channels.map(({ down, right, c }) =>
     Array.from({ length: co }, (_, o) =>
       both(
@@ -103,9 +116,7 @@ export function bound(x: Tensor, w: Tensor, b: Tensor | null, { stride, padding 
             matrices.B,
             square(T, (i, j) => {
               const row = (top + i) * stride + down - padding.top;
-              const column = (left + j) * stride + right - padding.left;
-              const inside = row >= 0 && row < height && column >= 0 && column < width;
-              return inside ? x.data[offset(x.shape, [image, row, column, c])] : 0;
+              return pixel(x, image, row, (left + j) * stride + right - padding.left, c);
             }),
           ),
         );
@@ -160,4 +171,55 @@ export function boundTransposed(x: Tensor, w: Tensor, b: Tensor | null, options:
     }
   }
   return { magnitude: y, count: fill(y.shape, x.shape[3] + roundings(ABSOLUTE[R])) };
+}
+
+/** The same for conv2d's weight gradient of shape `ws` [S·R, S·R, Ci, Co]: Σ over the tiles |Gᵀ| (|Bᵀ| |d| |B| ⊙ |A| |gy| |Aᵀ|) |G|. */
+export function boundWeightGrad(x: Tensor, gy: Tensor, ws: number[], { stride, padding }: Conv2dOptions): Bound {
+  const gw = zeros(ws);
+  const [n, oh, ow, co] = gy.shape;
+  const R = ws[0] / stride;
+  const { B, G, A } = ABSOLUTE[R];
+  const [rows, columns] = [Math.ceil(oh / 4), Math.ceil(ow / 4)];
+  const tiles = Array.from({ length: n * rows * columns }, (_, tile) => ({
+    image: Math.floor(tile / (rows * columns)),
+    top: 4 * (Math.floor(tile / columns) % rows),
+    left: 4 * (tile % columns),
+  }));
+  /** The numbers that a transform makes, row by row, each for all tiles. */
+  const series = (numbers: (tile: (typeof tiles)[number]) => number[][]): Float64Array[] => {
+    const each = tiles.map((tile) => numbers(tile).flat());
+    return each[0].map((_, at) => Float64Array.from(each, (own) => own[at]));
+  };
+  const gradients = Array.from({ length: co }, (_, o) =>
+    series(({ image, top, left }) =>
+      both(
+        turned(A),
+        square(4, (i, j) => pixel(gy, image, top + i, left + j, o)),
+      ),
+    ),
+  );
+  const T = B.length;
+  for (const { down, right, c } of phaseChannels(stride, x.shape[3])) {
+    const inputs = series(({ image, top, left }) =>
+      both(
+        B,
+        square(T, (i, j) => {
+          const row = (top + i) * stride + down - padding.top;
+          return pixel(x, image, row, (left + j) * stride + right - padding.left, c);
+        }),
+      ),
+    );
+    for (let o = 0; o < co; o++) {
+      const products = square(T, (i, j) => {
+        const own = gradients[o][i * T + j];
+        return inputs[i * T + j].reduce((sum, d, tile) => sum + d * own[tile], 0);
+      });
+      const magnitude = both(turned(G), products);
+      for (let at = 0; at < R * R; at++) {
+        const [i, j] = [Math.floor(at / R), at % R];
+        gw.data[offset(ws, [i * stride + down, j * stride + right, c, o])] = magnitude[i][j];
+      }
+    }
+  }
+  return { magnitude: gw, count: fill(ws, tiles.length + roundings({ B, G: turned(G), A: turned(A) })) };
 }

@@ -7,6 +7,7 @@ import { input } from "../../../src/index.js";
 import { sumBounds } from "../../../test/reference/bounds.js";
 import * as oracle from "../../../test/reference/conv2d.js";
 import { randomTensors, type Tensor, zeros } from "../../../test/reference/tensor.js";
+import * as winograd from "../../../test/reference/winograd.js";
 import { ODD, SHAPES } from "../conv2d/ladder.js";
 import { dispatchOf, type Ladder, type Rung, rungKernel, winners } from "../ladder.js";
 import { addSplits, splitsFor } from "../splits.js";
@@ -84,7 +85,9 @@ export const conv2dWeightGradLadder: Ladder = {
           rung(2, "vec4_out", vec4Out, taps * ci * co4),
           rung(3, "register_tile", registerTile, taps * ci4 * co4),
           split(4, "workgroup_tile", workgroupTile, across * down, (splits) => [across, down, splits]),
-          ...winners(node, target, "conv2dWeightGrad"),
+          ...winners(node, target, "conv2dWeightGrad", {
+            winograd: () => winograd.boundWeightGrad(tx, tg, ws, options),
+          }),
         ];
       },
     };

@@ -11,6 +11,7 @@ import { convInputGrad } from "./convTranspose2d.js";
 import { add } from "./pointwise.js";
 import { runsSubgroupKernels, smallFlag } from "./subgroup.js";
 import { weightGradTiles } from "./tiles/weightGradTiles.js";
+import { winogradWeightGrad } from "./winograd.js";
 
 interface WeightGradAttrs extends ConvGeometry {
   readonly shape: Shape;
@@ -120,7 +121,7 @@ const weightGradOp: Op<WeightGradAttrs> = {
       while (fitting < Math.min(co4, SG)) fitting *= 2;
       // A group's partial sums are as large as the result.
       const grouped = fitting < SG && (bytes(node.shape) * SG) / fitting <= target.maxBindingBytes;
-      candidates.unshift(...(grouped ? [variant(fitting)] : []), variant(SG));
+      candidates.unshift(...(grouped ? [variant(fitting)] : []), variant(SG), ...winogradWeightGrad(node, target));
     }
     return candidates;
   },

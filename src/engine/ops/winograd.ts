@@ -7,6 +7,12 @@
  * With stride S and weights of S·R × S·R, y is a sum over the S×S phases of x, pictures of every S-th pixel: a convolution of
  * stride 1 by R×R weights of S²·Ci channels. A transposed convolution makes each of the S×S phases of y from x in the same way.
  *
+ * What that is linear in w has as its adjoint the weights' gradient: with gy's 4×4 pixels z of a tile,
+ *
+ *   gw = Gᵀ [Σ over the tiles  (Bᵀ d B) ⊙ (A z Aᵀ)] G
+ *
+ * whose T² products are of x's channels × tiles with tiles × y's channels, as many multiplications as forward.
+ *
  * The matrices are Toom's and Cook's for the points 0, 1, −1, 2, (−2,) ∞: with N(a) = Π (a − b) over the other points b,
  * row a of Bᵀ has the coefficients of Π (x − b), that of ∞ those of the product over all points; row a of G is
  * 1, a, a², … / N(a), column a of Aᵀ 1, a, a², …; of both that of ∞ is 0, …, 0, 1.
@@ -17,11 +23,12 @@
 import subgroup from "../../../shaders/conv2d_subgroup.wgsl";
 import inputSource from "../../../shaders/winograd_input.wgsl";
 import outputSource from "../../../shaders/winograd_output.wgsl";
+import weightGradSource from "../../../shaders/winograd_weight_grad.wgsl";
 import weightsSource from "../../../shaders/winograd_weights.wgsl";
 import { type Candidate, type Dispatch, type Node, Scratch, type Target } from "../graph.js";
 import { kernel, linear, MAX_GROUPS } from "../lower.js";
 import { lastBlocks } from "../shape.js";
-import { type ConvAttrs, epilogue } from "./conv2d.js";
+import { type ConvAttrs, type ConvGeometry, epilogue } from "./conv2d.js";
 import { runsSubgroupKernels, smallFlag, subgroupTiles } from "./subgroup.js";
 
 /** Pixels of y that a tile has along each axis. */
@@ -79,6 +86,8 @@ const TRANSFORMS: Record<number, Record<"B" | "G" | "A", number[][]>> = {
   },
 };
 
+const turned = (m: number[][]): number[][] => m[0].map((_, j) => m.map((row) => row[j]));
+
 /** A matrix as the kernels have it, row by row. */
 const wgsl = (rows: number[][]): string => `array<f32, ${rows.length * rows[0].length}>(${rows.flat().join(", ")})`;
 
@@ -130,7 +139,7 @@ export function winograd(node: Node<ConvAttrs>, target: Target, transposed: bool
       },
       {
         kernel: kernel("winograd_input", inputSource, {
-          ...{ T, M: TILE, S, B: wgsl(matrices.B), TRANSPOSED, ...smallFlag(counts.v) },
+          ...{ T, D: T, M: TILE, S, B: wgsl(matrices.B), TRANSPOSED, ...smallFlag(counts.v) },
         }),
         bind: { x, v: scratch.v },
         uniform: { count: counts.v, h, w: width, ci4, ...common, ...pad },
@@ -158,6 +167,89 @@ export function winograd(node: Node<ConvAttrs>, target: Target, transposed: bool
         bind: { m: scratch.m, b: b ?? w, y: node },
         uniform: { count: counts.y, oh, ow, co, co4, ...common, alpha },
         groups: linear(counts.y),
+      },
+    ];
+  };
+  return [{ name: "winograd", adapters: "cpu", dispatches }];
+}
+
+/** The constants of winograd_weight_grad.wgsl for so many vec4s of x's and gy's channels, and what a subgroup has. */
+export function weightGradProduct(SG: number, sum4: number, co4: number) {
+  const { BLOCKS, MORE } = subgroupTiles(SG, co4, sum4)[0].constants;
+  // 32 of x's channels if there are so many: with 16 each number of z would be loaded twice as often.
+  const ROWS = sum4 > 4 ? Math.min(8, SG) : 4;
+  const AHEAD = SG / ROWS;
+  const STEP = Math.max(2, AHEAD);
+  const constants = { SG, ROWS, STEP, AHEAD, LOADS: STEP / AHEAD, BLOCKS, MORE };
+  return { constants, blocks: BLOCKS, rows: ROWS, matrices: MORE + 1 };
+}
+
+/** The candidate of a conv2dWeightGrad, x and gy to [S·R, S·R, Ci, Co], under the same conditions. */
+export function winogradWeightGrad(node: Node<ConvGeometry>, target: Target): Candidate[] {
+  const [x, gy] = node.inputs;
+  const [kh, kw, ci, co] = node.shape;
+  const [batch, oh, ow] = gy.shape;
+  const [, h, width] = x.shape;
+  const { stride: S, padding } = node.attrs;
+  const SG = target.subgroupSize;
+  const R = kh / S;
+  const matrices = TRANSFORMS[R];
+  const fits = matrices && kh === kw && Math.min(ci, co) >= LEAST_CHANNELS;
+  if (!fits || !runsSubgroupKernels(SG)) return [];
+  const T = TILE + R - 1;
+  const [ci4, co4] = [lastBlocks(x.shape), lastBlocks(gy.shape)];
+  const sum4 = S * S * ci4;
+  const [down, across] = [Math.ceil(oh / TILE), Math.ceil(ow / TILE)];
+  const tiles = batch * down * across;
+  const [v, z, m] = [tiles * sum4, tiles * co4, S * S * ci * co4].map((vec4s) => 16 * T * T * vec4s);
+  if (Math.max(v, z, m) > target.maxBindingBytes) return [];
+
+  const dispatches = (): Dispatch[] => {
+    const scratch = { v: new Scratch(v), z: new Scratch(z), m: new Scratch(m) };
+    const common = { rows: tiles, down, across };
+    const counts = { v: tiles * sum4, z: tiles * co4, gw: S * S * ci * co4 };
+    const product = weightGradProduct(SG, sum4, co4);
+    return [
+      {
+        kernel: kernel("winograd_input", inputSource, {
+          ...{ T, D: T, M: TILE, S, B: wgsl(matrices.B), TRANSPOSED: 0, ...smallFlag(counts.v) },
+        }),
+        bind: { x, v: scratch.v },
+        uniform: { count: counts.v, h, w: width, ci4, ...common, padTop: padding.top, padLeft: padding.left },
+        groups: linear(counts.v),
+      },
+      {
+        // gy's tiles do not overlap.
+        kernel: kernel("winograd_input", inputSource, {
+          ...{ T, D: TILE, M: TILE, S: 1, B: wgsl(turned(matrices.A)), TRANSPOSED: 0, ...smallFlag(counts.z) },
+        }),
+        bind: { x: gy, v: scratch.z },
+        uniform: { count: counts.z, h: oh, w: ow, ci4: co4, ...common, padTop: 0, padLeft: 0 },
+        groups: linear(counts.z),
+      },
+      {
+        kernel: kernel("winograd_weight_grad", weightGradSource, product.constants),
+        bind: scratch,
+        uniform: { matrices: T * T, tiles, ci, ci4, sum4, co4 },
+        groups: [
+          Math.ceil(co4 / product.blocks),
+          Math.ceil(sum4 / product.rows),
+          Math.ceil((T * T) / product.matrices),
+        ],
+        // A plain gradient's: a step's work does not depend on the kernels that do it.
+        flops: 2 * batch * oh * ow * kh * kw * ci * co,
+      },
+      {
+        // gw is one tile of R×R pixels and phases; all pairs of channels are its channels.
+        kernel: kernel("winograd_output", outputSource, {
+          ...{ T, M: R, S, A: wgsl(turned(matrices.G)), BIAS: 0, ACTIVATION: 0, ...smallFlag(counts.gw) },
+        }),
+        bind: { m: scratch.m, b: gy, y: node },
+        uniform: {
+          ...{ count: counts.gw, rows: 1, down: 1, across: 1, oh: kh, ow: kw },
+          ...{ co: 4 * ci * co4, co4: ci * co4, alpha: 0 },
+        },
+        groups: linear(counts.gw),
       },
     ];
   };

@@ -1,18 +1,19 @@
 import { describe, expect, it } from "vitest";
 import { suited } from "../../../src/engine/candidates.js";
 import { type ConvAttrs, withDerivative } from "../../../src/engine/ops/conv2d.js";
+import { conv2dWeightGrad } from "../../../src/engine/ops/conv2dWeightGrad.js";
 import { runsSubgroupKernels } from "../../../src/engine/ops/subgroup.js";
 import { conv2d, convTranspose2d, type Node } from "../../../src/index.js";
-import { evaluate, expectWithin, gpu, leaf, sabotage } from "../../gpu.js";
+import { evaluate, expectWithin, gpu, gradientsOf, leaf, sabotage } from "../../gpu.js";
 import * as conv from "../../reference/conv2d.js";
 import * as transposed from "../../reference/convTranspose2d.js";
-import { map, randomTensors, type Tensor } from "../../reference/tensor.js";
+import { map, randomTensors, type Tensor, zeros } from "../../reference/tensor.js";
 import * as winograd from "../../reference/winograd.js";
 
 const random = randomTensors(900);
 const all = (n: number) => ({ top: n, bottom: n, left: n, right: n });
 const leaky = { leakyRelu: 0.25 } as const;
-const forced = { kernels: { conv2d: "winograd", convTranspose2d: "winograd" } };
+const forced = { kernels: { conv2d: "winograd", convTranspose2d: "winograd", conv2dWeightGrad: "winograd" } };
 
 interface Case {
   kernel: number;
@@ -89,6 +90,47 @@ describe.runIf(runsSubgroupKernels(gpu.subgroupSize))("Winograd's convolution", 
     },
   );
 
+  it.each([...list, ...others])("conv2dWeightGrad: %s", async (name, { kernel, stride, x: shape, co, padding }) => {
+    const [x, w] = [random(shape), zeros([kernel, kernel, shape[3], co])];
+    const options = { stride, padding };
+    const gy = random(conv.outputShape(shape, w.shape, options));
+    const { gw } = await evaluate(() => ({ gw: conv2dWeightGrad(leaf(x), leaf(gy), options, w.shape) }), forced);
+    const expected = conv.backward(x, w, null, options, gy).gw;
+    expectWithin(name, gw, expected, winograd.boundWeightGrad(x, gy, w.shape, options));
+  });
+
+  it("conv2dWeightGrad: of a transposed convolution", async () => {
+    const [x, w] = [random([2, 5, 4, 9]), random([4, 4, 14, 9])];
+    const options = { stride: 2, padding: all(1), outputPadding: 1 };
+    const gy = random(transposed.outputShape(x.shape, w.shape, options));
+    const { gw } = await evaluate(() => {
+      const own = leaf(w);
+      return { gw: gradientsOf(convTranspose2d(leaf(x), own, options), gy, [own])[0] };
+    }, forced);
+    const expected = transposed.backward(x, w, null, options, gy).gw;
+    // The weights are a convolution's, from y's channels to x's.
+    expectWithin("transposed", gw, expected, winograd.boundWeightGrad(gy, x, w.shape, options));
+  });
+
+  it.each([
+    ["3×3", [1, 11, 11, 8], [3, 3, 8, 8], 1, "-2, -1, 2,", "-2.01, -1, 2,", "-8, 0, 0", "-7.9, 0, 0"],
+    ["4×4 s2", [1, 20, 20, 8], [4, 4, 8, 8], 2, "2, -3, 1", "2.01, -3, 1", "2, 4, 8", "2, 4, 7.9"],
+  ] as const)("conv2dWeightGrad finds a planted fault: %s", async (_, xs, ws, stride, inB, badB, inA, badA) => {
+    const options = { stride, padding: all(0) };
+    const [x, gy] = [random([...xs]), random(conv.outputShape([...xs], [...ws], options))];
+    const of = async (text: string, by: string) => {
+      const own = () => conv2dWeightGrad(leaf(x), leaf(gy), options, ws);
+      const { gw } = await evaluate(() => ({ gw: sabotage(own(), text, by) }), forced);
+      const expected = conv.backward(x, zeros([...ws]), null, options, gy).gw;
+      expectWithin("planted", gw, expected, winograd.boundWeightGrad(x, gy, [...ws], options));
+    };
+    await of(inB, inB);
+    await expect(of(inB, badB)).rejects.toThrow(/fraction/);
+    await expect(of(inA, badA)).rejects.toThrow(/fraction/);
+    await expect(of("0.16666666666666666", "0.167")).rejects.toThrow(/fraction/);
+    await expect(of("tile < p.tiles", "tile + 1 < p.tiles")).rejects.toThrow(/fraction/);
+  });
+
   it("convTranspose2d: multiplies by an activation's derivative", async () => {
     const [x, w, slopes] = [random([1, 3, 4, 9]), random([4, 4, 10, 9]), random([1, 8, 10, 10])];
     const own = convTranspose2d(leaf(x), leaf(w), { stride: 2 }) as Node<ConvAttrs>;
@@ -151,5 +193,20 @@ describe.runIf(runsSubgroupKernels(gpu.subgroupSize))("Winograd's convolution", 
     expect(names([1, 8, 8, 4], [3, 3, 4, 16])).not.toContain("winograd");
     expect(names(...own, 1, { maxBindingBytes: 2 ** 14 })).not.toContain("winograd");
     expect(names(...own, 1, { subgroupSize: 0 })).not.toContain("winograd");
+
+    const ofGradient = (x: number[], w: number[], stride = 1, change = {}) => {
+      const options = { stride, padding: all(0) };
+      const gy = zeros(conv.outputShape(x, w, options));
+      const node = conv2dWeightGrad(leaf(random(x)), leaf(gy), options, w);
+      return suited(node.op.candidates?.(node, { ...target, ...change }) ?? [], target).map(({ name }) => name);
+    };
+    expect(ofGradient(...own)).toContain("winograd");
+    expect(ofGradient(...own)[0]).toMatch(/^subgroup/);
+    expect(ofGradient([1, 8, 8, 8], [4, 4, 8, 16], 2)).toContain("winograd");
+    expect(ofGradient(...own, 2)).not.toContain("winograd");
+    expect(ofGradient([1, 8, 8, 8], [3, 2, 8, 16])).not.toContain("winograd");
+    expect(ofGradient([1, 8, 8, 4], [3, 3, 4, 16])).not.toContain("winograd");
+    expect(ofGradient(...own, 1, { maxBindingBytes: 2 ** 14 })).not.toContain("winograd");
+    expect(ofGradient(...own, 1, { subgroupSize: 0 })).not.toContain("winograd");
   });
 });
