@@ -1,10 +1,12 @@
 // u = G w Gᵀ for every pair of channels: the T×T numbers by which winograd_input's are multiplied. See winograd.ts.
-// w [S·R, S·R, ci, co] as conv2d has weights, or TRANSPOSED: [S·R, S·R, co, ci] as convTranspose2d has them, turned by 180°.
+// w [K, K, ci, co] as conv2d has weights, or TRANSPOSED: [K, K, co, ci] as convTranspose2d has them, turned by 180°. Of the
+// S·R × S·R taps that the phases have those beyond K are zero.
 // u [T·T, S·S·4·ci4, co], input channels as winograd_input numbers them, TRANSPOSED [S·S, T·T, 4·ci4, co]. One invocation
 // makes one vec4 of output channels for one input channel of one phase.
 const T: u32 = 6;
 const R: u32 = 3;
 const S: u32 = 1;
+const K: u32 = 3; // up to S · R
 // Row by row.
 const G = array<f32, 18>(
   0.25, 0, 0,
@@ -23,13 +25,18 @@ struct P { count: u32, ci: u32, ci4: u32, co: u32, co4: u32, padTop: u32, padLef
 
 // Tap ky, kx of a phase.
 fn weight(phase: u32, ky: u32, kx: u32, c: u32, o: u32) -> vec4f {
-  if (TRANSPOSED == 0) { return w[(((ky * S + phase / S) * S * R + kx * S + phase % S) * p.ci + c) * p.co4 + o]; }
-  let tapY = (R - 1 - ky) * S + (phase / S + p.padTop) % S;
-  let tapX = (R - 1 - kx) * S + (phase % S + p.padLeft) % S;
+  var tapY = ky * S + phase / S;
+  var tapX = kx * S + phase % S;
+  if (TRANSPOSED == 1) {
+    tapY = (R - 1 - ky) * S + (phase / S + p.padTop) % S;
+    tapX = (R - 1 - kx) * S + (phase % S + p.padLeft) % S;
+  }
+  if (tapY >= K || tapX >= K) { return vec4f(); }
+  if (TRANSPOSED == 0) { return w[((tapY * K + tapX) * p.ci + c) * p.co4 + o]; }
   var v: vec4f;
   for (var i = 0u; i < 4; i++) { // unroll
     let row = min(o * 4 + i, p.co - 1);
-    v[i] = w[((tapY * S * R + tapX) * p.co + row) * p.ci4 + c / 4][c % 4];
+    v[i] = w[((tapY * K + tapX) * p.co + row) * p.ci4 + c / 4][c % 4];
   }
   return select(vec4f(), v, vec4u(0, 1, 2, 3) + o * 4 < vec4u(p.co));
 }

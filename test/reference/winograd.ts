@@ -79,6 +79,10 @@ function pixel({ shape, data }: Tensor, image: number, row: number, column: numb
   return inside ? data[offset(shape, [image, row, column, c])] : 0;
 }
 
+/** Zero beyond the weights. */
+const tap = ({ shape, data }: Tensor, row: number, column: number, c: number, o: number): number =>
+  row < shape[0] && column < shape[1] ? data[offset(shape, [row, column, c, o])] : 0;
+
 /** Channels of the phases, pictures of every stride-th pixel. */
 const phaseChannels = (stride: number, ci: number) =>
   Array.from({ length: stride * stride * ci }, (_, at) => {
@@ -92,19 +96,20 @@ function both(m: number[][], d: number[][]): number[][] {
   return left.map((row) => m.map((column) => column.reduce((sum, f, j) => sum + f * row[j], 0)));
 }
 
-/** The bound of y for x [N, H, W, Ci] and w [S·R, S·R, Ci, Co], to be used with c = 2. */
+/** The bound of y for x [N, H, W, Ci] and w [K, K, Ci, Co], R = ⌈K / stride⌉, to be used with c = 2. */
 export function bound(x: Tensor, w: Tensor, b: Tensor | null, { stride, padding }: Conv2dOptions): Bound {
   const y = zeros(outputShape(x.shape, w.shape, { stride, padding }));
   const [n, , , ci] = x.shape;
   const [, oh, ow, co] = y.shape;
-  const matrices = ABSOLUTE[w.shape[0] / stride];
+  const R = Math.ceil(w.shape[0] / stride);
+  const matrices = ABSOLUTE[R];
   const T = matrices.B.length;
   const channels = phaseChannels(stride, ci);
   const weights = channels.map(({ down, right, c }) =>
     Array.from({ length: co }, (_, o) =>
       both(
         matrices.G,
-        square(w.shape[0] / stride, (i, j) => w.data[offset(w.shape, [i * stride + down, j * stride + right, c, o])]),
+        square(R, (i, j) => tap(w, i * stride + down, j * stride + right, c, o)),
       ),
     ),
   );
@@ -136,7 +141,7 @@ export function bound(x: Tensor, w: Tensor, b: Tensor | null, { stride, padding 
 }
 
 /**
- * The same for a transposed convolution, w [S·R, S·R, Co, Ci]. Each phase of y, the picture of every S-th pixel, is a
+ * The same for a transposed convolution, w [K, K, Co, Ci]. Each phase of y, the picture of every S-th pixel, is a
  * convolution of stride 1: y[S·i + f] sums x[j] w[q] where S·j + q = S·i + f + top, so q = S·t + (f + top) mod S for R values
  * of t, and j = i + ⌊(f + top) / S⌋ − t.
  */
@@ -144,18 +149,18 @@ export function boundTransposed(x: Tensor, w: Tensor, b: Tensor | null, options:
   const { stride, padding } = options;
   const y = zeros(transposedShape(x.shape, w.shape, options));
   const [n, oh, ow, co] = y.shape;
-  const R = w.shape[0] / stride;
+  const R = Math.ceil(w.shape[0] / stride);
   for (let phase = 0; phase < stride * stride; phase++) {
     const [down, right] = [Math.floor(phase / stride), phase % stride];
     const taps = zeros([R, R, x.shape[3], co]);
     for (let at = 0; at < taps.data.length; at++) {
       const o = at % co;
       const c = Math.floor(at / co) % x.shape[3];
-      const tap = Math.floor(at / (co * x.shape[3]));
+      const place = Math.floor(at / (co * x.shape[3]));
       // Turned by 180°.
-      const row = (R - 1 - Math.floor(tap / R)) * stride + ((down + padding.top) % stride);
-      const column = (R - 1 - (tap % R)) * stride + ((right + padding.left) % stride);
-      taps.data[at] = w.data[offset(w.shape, [row, column, o, c])];
+      const row = (R - 1 - Math.floor(place / R)) * stride + ((down + padding.top) % stride);
+      const column = (R - 1 - (place % R)) * stride + ((right + padding.left) % stride);
+      taps.data[at] = tap(w, row, column, o, c);
     }
     const rows = Math.ceil((oh - down) / stride);
     const columns = Math.ceil((ow - right) / stride);
@@ -173,11 +178,11 @@ export function boundTransposed(x: Tensor, w: Tensor, b: Tensor | null, options:
   return { magnitude: y, count: fill(y.shape, x.shape[3] + roundings(ABSOLUTE[R])) };
 }
 
-/** The same for conv2d's weight gradient of shape `ws` [S·R, S·R, Ci, Co]: Σ over the tiles |Gᵀ| (|Bᵀ| |d| |B| ⊙ |A| |gy| |Aᵀ|) |G|. */
+/** The same for conv2d's weight gradient of shape `ws` [K, K, Ci, Co]: Σ over the tiles |Gᵀ| (|Bᵀ| |d| |B| ⊙ |A| |gy| |Aᵀ|) |G|. */
 export function boundWeightGrad(x: Tensor, gy: Tensor, ws: number[], { stride, padding }: Conv2dOptions): Bound {
   const gw = zeros(ws);
   const [n, oh, ow, co] = gy.shape;
-  const R = ws[0] / stride;
+  const R = Math.ceil(ws[0] / stride);
   const { B, G, A } = ABSOLUTE[R];
   const [rows, columns] = [Math.ceil(oh / 4), Math.ceil(ow / 4)];
   const tiles = Array.from({ length: n * rows * columns }, (_, tile) => ({
@@ -217,7 +222,8 @@ export function boundWeightGrad(x: Tensor, gy: Tensor, ws: number[], { stride, p
       const magnitude = both(turned(G), products);
       for (let at = 0; at < R * R; at++) {
         const [i, j] = [Math.floor(at / R), at % R];
-        gw.data[offset(ws, [i * stride + down, j * stride + right, c, o])] = magnitude[i][j];
+        const [row, column] = [i * stride + down, j * stride + right];
+        if (row < ws[0] && column < ws[1]) gw.data[offset(ws, [row, column, c, o])] = magnitude[i][j];
       }
     }
   }

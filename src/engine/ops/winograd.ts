@@ -5,7 +5,8 @@
  *
  * The product ⊙ is of channels: T² matrix products. R = 3 takes 36 of 144 multiplications, R = 2 25 of 64.
  * With stride S and weights of S·R × S·R, y is a sum over the S×S phases of x, pictures of every S-th pixel: a convolution of
- * stride 1 by R×R weights of S²·Ci channels. A transposed convolution makes each of the S×S phases of y from x in the same way.
+ * stride 1 by R×R weights of S²·Ci channels. Weights of fewer taps, 5×5 for S = 2, have zeros behind them. A transposed
+ * convolution makes each of the S×S phases of y from x in the same way.
  *
  * What that is linear in w has as its adjoint the weights' gradient: with gy's 4×4 pixels z of a tile,
  *
@@ -27,7 +28,7 @@ import weightGradSource from "../../../shaders/winograd_weight_grad.wgsl";
 import weightsSource from "../../../shaders/winograd_weights.wgsl";
 import { type Candidate, type Dispatch, type Node, Scratch, type Target } from "../graph.js";
 import { kernel, linear, MAX_GROUPS } from "../lower.js";
-import { lastBlocks } from "../shape.js";
+import { lastBlocks, type Shape } from "../shape.js";
 import { type ConvAttrs, type ConvGeometry, epilogue } from "./conv2d.js";
 import { runsSubgroupKernels, smallFlag, subgroupTiles } from "./subgroup.js";
 
@@ -92,8 +93,20 @@ const turned = (m: number[][]): number[][] => m[0].map((_, j) => m.map((row) => 
 const wgsl = (rows: number[][]): string => `array<f32, ${rows.length * rows[0].length}>(${rows.flat().join(", ")})`;
 
 /**
- * The candidate of a node, where it has weights of 2 or 3 strides a side and enough channels.
- * @param transposed whether it is a convTranspose2d, with weights [S·R, S·R, Co, Ci]
+ * What is taken for weights of a shape, if anything: nothing where a tile of y, T² numbers for each of the S² phases instead of
+ * K² for each pixel, takes more than half of the multiplications. 3×3 at stride 2, 100 of 144, is slower than without.
+ */
+function transformsFor([K, width, ...channels]: Shape, S: number) {
+  const R = Math.ceil(K / S);
+  const T = TILE + R - 1;
+  const matrices = TRANSFORMS[R];
+  const worth = 2 * (S * T) ** 2 <= (TILE * K) ** 2 && Math.min(...channels) >= LEAST_CHANNELS;
+  return matrices && width === K && worth ? { R, T, matrices } : undefined;
+}
+
+/**
+ * The candidate of a node, where it has weights of 2 or 3 strides a side, or little less, and enough channels.
+ * @param transposed whether it is a convTranspose2d, with weights [K, K, Co, Ci]
  */
 export function winograd(node: Node<ConvAttrs>, target: Target, transposed: boolean): Candidate[] {
   const [x, w, b] = node.inputs;
@@ -101,11 +114,10 @@ export function winograd(node: Node<ConvAttrs>, target: Target, transposed: bool
   const [, h, width, ci] = x.shape;
   const { stride: S, padding } = node.attrs;
   const SG = target.subgroupSize;
-  const R = w.shape[0] / S;
-  const matrices = TRANSFORMS[R];
-  const fits = matrices && w.shape[1] === w.shape[0] && Math.min(ci, co) >= LEAST_CHANNELS;
-  if (!fits || !runsSubgroupKernels(SG)) return [];
-  const T = TILE + R - 1;
+  const [K] = w.shape;
+  const transforms = transformsFor(w.shape, S);
+  if (!transforms || !runsSubgroupKernels(SG)) return [];
+  const { R, T, matrices } = transforms;
   const [ci4, co4] = [lastBlocks(x.shape), lastBlocks(node.shape)];
   // The phases of x are added up, those of y are separate.
   const [added, separate] = transposed ? [1, S * S] : [S * S, 1];
@@ -132,7 +144,7 @@ export function winograd(node: Node<ConvAttrs>, target: Target, transposed: bool
     const TRANSPOSED = Number(transposed);
     return [
       {
-        kernel: kernel("winograd_weights", weightsSource, { T, R, S, G: wgsl(matrices.G), TRANSPOSED }),
+        kernel: kernel("winograd_weights", weightsSource, { T, R, S, K, G: wgsl(matrices.G), TRANSPOSED }),
         bind: { w, u: scratch.u },
         uniform: { count: counts.u, ci, ci4, co, co4, ...pad },
         groups: linear(counts.u),
@@ -184,7 +196,7 @@ export function weightGradProduct(SG: number, sum4: number, co4: number) {
   return { constants, blocks: BLOCKS, rows: ROWS, matrices: MORE + 1 };
 }
 
-/** The candidate of a conv2dWeightGrad, x and gy to [S·R, S·R, Ci, Co], under the same conditions. */
+/** The candidate of a conv2dWeightGrad, x and gy to [K, K, Ci, Co], under the same conditions. */
 export function winogradWeightGrad(node: Node<ConvGeometry>, target: Target): Candidate[] {
   const [x, gy] = node.inputs;
   const [kh, kw, ci, co] = node.shape;
@@ -192,11 +204,9 @@ export function winogradWeightGrad(node: Node<ConvGeometry>, target: Target): Ca
   const [, h, width] = x.shape;
   const { stride: S, padding } = node.attrs;
   const SG = target.subgroupSize;
-  const R = kh / S;
-  const matrices = TRANSFORMS[R];
-  const fits = matrices && kh === kw && Math.min(ci, co) >= LEAST_CHANNELS;
-  if (!fits || !runsSubgroupKernels(SG)) return [];
-  const T = TILE + R - 1;
+  const transforms = transformsFor(node.shape, S);
+  if (!transforms || !runsSubgroupKernels(SG)) return [];
+  const { R, T, matrices } = transforms;
   const [ci4, co4] = [lastBlocks(x.shape), lastBlocks(gy.shape)];
   const sum4 = S * S * ci4;
   const [down, across] = [Math.ceil(oh / TILE), Math.ceil(ow / TILE)];
