@@ -25,7 +25,7 @@ const shapes = new Map(nodes.map(({ attrs, shape }) => [attrs.name, shape]));
 const gpu = await openGpu();
 const short = gpu.kind === "embedded" && !process.env.SHIBORI_FULL;
 gpu.destroy();
-const KILLS = short ? 4 : 20;
+const KILLS = short ? 2 : 20;
 
 /** How long a whole run takes, start included. */
 let wholeMs: number;
