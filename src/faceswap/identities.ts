@@ -265,14 +265,16 @@ const bridged = ({ src, dst }: Pair): Cast => ({
   ...{ quarter: between(src, dst, 0.25), half: between(src, dst, 0.5), "three-quarters": between(src, dst, 0.75) },
 });
 
+type GroupName = "trio" | "medium-bridged" | "both-bridged";
+
 /** More than two people, each of whom can be swapped with each. */
-const GROUPS: Readonly<Record<Exclude<CastName, PairName>, Cast>> = {
+const GROUPS: Readonly<Record<GroupName, Cast>> = {
   trio: { src: SRC, dst: DST_MILD, third: THIRD },
   "medium-bridged": bridged(PAIRS.medium),
   "both-bridged": bridged(PAIRS.both),
 };
 
-export type CastName = PairName | "trio" | "medium-bridged" | "both-bridged";
+export type CastName = PairName | GroupName;
 
 /** Pairs first, then larger casts. */
 export const CAST_NAMES = [...Object.keys(PAIRS), ...Object.keys(GROUPS)] as readonly CastName[];
@@ -283,6 +285,6 @@ export function castNamed(name: string): Cast {
     const { src, dst } = PAIRS[name as PairName];
     return { src, dst };
   }
-  if (Object.hasOwn(GROUPS, name)) return GROUPS[name as Exclude<CastName, PairName>];
+  if (Object.hasOwn(GROUPS, name)) return GROUPS[name as GroupName];
   throw new UserError(`there are no avatars "${name}"; choose one of ${CAST_NAMES.join(", ")}`);
 }
