@@ -1,8 +1,8 @@
 // v = Bᵀ d B for every tile of x, D×D pixels every M, and every channel. See winograd.ts.
 // With stride S x is S×S pictures of every S-th pixel, the phases: their channels follow one another, as if x had so many.
 // TRANSPOSED: y is, and for each of its phases v has numbers of their own.
-// x [N, h, w, ci]; v [T·T, rows, S·S·ci], TRANSPOSED [S·S, T·T, rows, ci], rows = tiles and what follows them unused. One
-// invocation makes one vec4 of channels of one tile of one phase.
+// x [N, h, w, ci]; v [T·T, tiles, S·S·ci], TRANSPOSED [S·S, T·T, tiles, ci]. One invocation makes one vec4 of channels of one
+// tile of one phase.
 const T: u32 = 6;
 const D: u32 = 6;
 const M: u32 = 4;
@@ -21,7 +21,7 @@ const B = array<f32, 36>(
 );
 const SMALL: u32 = 1; // whether all invocations are fewer than 2^20
 
-struct P { count: u32, rows: u32, h: u32, w: u32, ci4: u32, down: u32, across: u32, padTop: u32, padLeft: u32 }
+struct P { count: u32, tiles: u32, h: u32, w: u32, ci4: u32, down: u32, across: u32, padTop: u32, padLeft: u32 }
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> v: array<vec4f>;
 @group(0) @binding(2) var<uniform> p: P;
@@ -66,22 +66,22 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     for (var i = 0u; i < T; i++) { // unroll
       var sum = vec4f();
       for (var k = 0u; k < D; k++) { // unroll
-        sum += B[i * D + k] * d[k];
+        if (B[i * D + k] != 0) { sum += B[i * D + k] * d[k]; }
       }
       t[i * D + j] = sum;
     }
   }
-  var step = p.rows * p.ci4 * S * S;
+  var step = p.tiles * p.ci4 * S * S;
   var to = at;
   if (TRANSPOSED == 1) {
-    step = p.rows * p.ci4;
+    step = p.tiles * p.ci4;
     to = phase * T * T * step + tile * p.ci4 + c;
   }
   for (var i = 0u; i < T; i++) { // unroll
     for (var j = 0u; j < T; j++) { // unroll
       var sum = vec4f();
       for (var k = 0u; k < D; k++) { // unroll
-        sum += B[j * D + k] * t[i * D + k];
+        if (B[j * D + k] != 0) { sum += B[j * D + k] * t[i * D + k]; }
       }
       v[to + (i * T + j) * step] = sum;
     }

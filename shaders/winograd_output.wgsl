@@ -1,7 +1,7 @@
-// y = activation(Aᵀ m A + b): M×M pixels of a tile from the T×T products of winograd_input's and winograd_weights' numbers,
-// summed over the input channels. See winograd.ts; epilogue as in conv2d.wgsl.
-// m [S·S, T·T, rows, co]; y [N, oh, ow, co], of S×S phases, pictures of every S-th pixel. One invocation makes one vec4 of
-// channels of one tile of one phase.
+// y = activation(m A + b): the M pixels in a row of a tile from its T numbers, which winograd_product made, the first half
+// of Aᵀ … A. See winograd.ts; epilogue as in conv2d.wgsl.
+// m [S·S, M, T, tiles, co]; y [N, oh, ow, co], of S×S phases, pictures of every S-th pixel. One invocation makes one vec4 of
+// channels of one row of one tile of one phase.
 const T: u32 = 6;
 const M: u32 = 4;
 const S: u32 = 1;
@@ -16,7 +16,7 @@ const SMALL: u32 = 1; // whether all invocations are fewer than 2^20
 const BIAS: u32 = 1; // 0 none, 1 b is a bias [co], 2 b is of y's shape: y = sum · activation'(where the activation gave b)
 const ACTIVATION: u32 = 0; // 0 none, 1 leaky ReLU (ReLU: alpha = 0), 2 sigmoid, 3 tanh
 
-struct P { count: u32, rows: u32, oh: u32, ow: u32, co: u32, co4: u32, down: u32, across: u32, alpha: f32 }
+struct P { count: u32, tiles: u32, oh: u32, ow: u32, co: u32, co4: u32, down: u32, across: u32, alpha: f32 }
 @group(0) @binding(0) var<storage, read> m: array<vec4f>;
 @group(0) @binding(1) var<storage, read> b: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
@@ -53,43 +53,29 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   if (at >= p.count) { return; }
   let channel = divide(at, p.co4);
   let o = at - channel * p.co4;
-  let phase = channel % (S * S);
-  let tile = channel / (S * S);
+  let line = divide(channel, p.tiles); // a row of a phase
+  let tile = channel - line * p.tiles;
+  let phase = line / M;
   let row = divide(tile, p.across);
   let image = divide(row, p.down);
-  let y0 = (row - image * p.down) * M * S + phase / S;
+  let y0 = ((row - image * p.down) * M + line % M) * S + phase / S;
   let x0 = (tile - row * p.across) * M * S + phase % S;
-  let step = p.rows * p.co4;
-  let start = phase * T * T * step + tile * p.co4 + o;
+  if (y0 >= p.oh) { return; }
   var d: array<vec4f, T>; // unroll
-  var t: array<vec4f, M * T>; // unroll
-  for (var j = 0u; j < T; j++) { // unroll
-    for (var k = 0u; k < T; k++) { // unroll
-      d[k] = m[start + (k * T + j) * step];
-    }
-    for (var i = 0u; i < M; i++) { // unroll
-      var sum = vec4f();
-      for (var k = 0u; k < T; k++) { // unroll
-        sum += A[i * T + k] * d[k];
-      }
-      t[i * T + j] = sum;
-    }
+  for (var k = 0u; k < T; k++) { // unroll
+    d[k] = m[((line * T + k) * p.tiles + tile) * p.co4 + o];
   }
   var bias = vec4f();
   if (BIAS == 1) { bias = b[o]; }
   let keep = vec4u(0, 1, 2, 3) + o * 4 < vec4u(p.co);
-  for (var i = 0u; i < M; i++) { // unroll
-    if (y0 + i * S < p.oh) {
-      for (var j = 0u; j < M; j++) { // unroll
-        if (x0 + j * S < p.ow) {
-          var sum = vec4f();
-          for (var k = 0u; k < T; k++) { // unroll
-            sum += A[j * T + k] * t[i * T + k];
-          }
-          let to = ((image * p.oh + y0 + i * S) * p.ow + x0 + j * S) * p.co4 + o;
-          y[to] = select(vec4f(), finish(sum, bias, to), keep);
-        }
+  for (var j = 0u; j < M; j++) { // unroll
+    if (x0 + j * S < p.ow) {
+      var sum = vec4f();
+      for (var k = 0u; k < T; k++) { // unroll
+        if (A[j * T + k] != 0) { sum += A[j * T + k] * d[k]; }
       }
+      let to = ((image * p.oh + y0) * p.ow + x0 + j * S) * p.co4 + o;
+      y[to] = select(vec4f(), finish(sum, bias, to), keep);
     }
   }
 }

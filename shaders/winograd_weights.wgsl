@@ -60,7 +60,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     for (var i = 0u; i < T; i++) { // unroll
       var sum = vec4f();
       for (var k = 0u; k < R; k++) { // unroll
-        sum += G[i * R + k] * g[k];
+        if (G[i * R + k] != 0) { sum += G[i * R + k] * g[k]; }
       }
       t[i * R + j] = sum;
     }
@@ -75,7 +75,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     for (var j = 0u; j < T; j++) { // unroll
       var sum = vec4f();
       for (var k = 0u; k < R; k++) { // unroll
-        sum += G[j * R + k] * t[i * R + k];
+        if (G[j * R + k] != 0) { sum += G[j * R + k] * t[i * R + k]; }
       }
       u[to + (i * T + j) * step] = sum;
     }

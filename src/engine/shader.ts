@@ -63,15 +63,14 @@ export function unroll(kernel: Kernel): Kernel {
       if (value === undefined) throw new GpuError(`kernel ${kernel.name}: unroll bound ${text} is not a constant`);
       return String(bound(value));
     });
-    // Computed from left to right, so a sum must not come before a product.
-    const [a, ...rest] = expression.replace(/\s|(?<=\d)u/g, "").split(/(?=[*/+])/);
-    const result = rest.reduce((value, term) => {
-      const n = Number(term.slice(1));
-      return term[0] === "*" ? value * n : term[0] === "/" ? Math.floor(value / n) : value + n;
-    }, Number(a));
-    if (!Number.isInteger(result) || /\+.*[*/]/.test(expression)) {
-      throw new GpuError(`kernel ${kernel.name}: unroll cannot compute "${text}"`);
-    }
+    const terms = expression.replace(/\s|(?<=\d)u/g, "").split("+");
+    const result = terms.reduce((sum, term) => {
+      const [first, ...rest] = term.split(/(?=[*/])/);
+      const by = (product: number, n: string) =>
+        n[0] === "*" ? product * Number(n.slice(1)) : Math.floor(product / Number(n.slice(1)));
+      return sum + rest.reduce(by, Number(first));
+    }, 0);
+    if (!Number.isInteger(result)) throw new GpuError(`kernel ${kernel.name}: unroll cannot compute "${text}"`);
     return result;
   };
   // Innermost loops first: a body holds no further marked loop.

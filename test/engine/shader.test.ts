@@ -179,6 +179,11 @@ describe("unroll", () => {
     expect(unrolled(source).match(/s\(.*\)/g)).toEqual(["s(0u, 0u)", "s(0u, 1u)", "s(1u, 0u)", "s(1u, 1u)"]);
   });
 
+  it("computes products before sums", () => {
+    const source = "const N = 6;\nvar s: array<f32, 9>; // unroll\ns[1 + N / 4 * 3 + 2 * 2] = 1;\n";
+    expect(unrolled(source)).toContain("\ns_8 = 1;");
+  });
+
   it("turns a marked array into variables, with the indices computed", () => {
     const source =
       "const N = 2;\nvar s: array<vec4f, N * 2>; // unroll\n" +
@@ -203,7 +208,7 @@ describe("unroll", () => {
     ["a bound that is not constant", "for (var i = 0u; i < p.n; i++) { // unroll\n}\n"],
     ["an unknown constant", "for (var i = 0u; i < N; i++) { // unroll\n}\n"],
     ["an operator that it does not know", "var s: array<f32, 7 % 4>; // unroll\n"],
-    ["a sum before a product, which it would compute wrongly", "var s: array<f32, 1 + 2 * 3>; // unroll\n"],
+    ["what is no whole number", "const N = 1.5;\nvar s: array<f32, N>; // unroll\n"],
     ["an index that is not constant", "var s: array<f32, 4>; // unroll\ns[j] = 0.0;\n"],
   ])("refuses %s", (_, source) => {
     expect(() => unrolled(source)).toThrow(GpuError);

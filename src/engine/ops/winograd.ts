@@ -21,10 +21,11 @@
  * What is added and subtracted on the way is larger than what comes out, so the error is: three to five times a plain sum's
  * on random numbers, see test/reference/winograd.ts for the bound.
  */
-import subgroup from "../../../shaders/conv2d_subgroup.wgsl";
 import inputSource from "../../../shaders/winograd_input.wgsl";
 import outputSource from "../../../shaders/winograd_output.wgsl";
+import productSource from "../../../shaders/winograd_product.wgsl";
 import weightGradSource from "../../../shaders/winograd_weight_grad.wgsl";
+import weightGradOutputSource from "../../../shaders/winograd_weight_grad_output.wgsl";
 import weightsSource from "../../../shaders/winograd_weights.wgsl";
 import { type Candidate, type Dispatch, type Node, Scratch, type Target } from "../graph.js";
 import { kernel, linear, MAX_GROUPS } from "../lower.js";
@@ -92,6 +93,10 @@ const turned = (m: number[][]): number[][] => m[0].map((_, j) => m.map((row) => 
 /** A matrix as the kernels have it, row by row. */
 const wgsl = (rows: number[][]): string => `array<f32, ${rows.length * rows[0].length}>(${rows.flat().join(", ")})`;
 
+/** Rows of four as vec4s. */
+const vec4s = (rows: number[][]): string =>
+  `array<vec4f, ${rows.length}>(${rows.map((row) => `vec4f(${row.join(", ")})`).join(", ")})`;
+
 /**
  * What is taken for weights of a shape, if anything: nothing where a tile of y, T² numbers for each of the S² phases instead of
  * K² for each pixel, takes more than half of the multiplications. 3×3 at stride 2, 100 of 144, is slower than without.
@@ -125,22 +130,17 @@ export function winograd(node: Node<ConvAttrs>, target: Target, transposed: bool
   const [down, across] = [Math.ceil(oh / step), Math.ceil(ow / step)];
   const tiles = batch * down * across;
   const [tile] = subgroupTiles(SG, co4, tiles);
-  // No workgroup of the product may work on two matrices.
-  const rows = Math.ceil(tiles / tile.pixels) * tile.pixels;
-  const products = separate * T * T;
+  const groups = Math.ceil(tiles / tile.pixels);
   const sum4 = added * ci4;
-  const [u, v, m] = [4 * sum4 * co4, rows * sum4, rows * co4].map((vec4s) => 16 * products * vec4s);
-  if (Math.max(u, v, m) > target.maxBindingBytes) return [];
+  const [u, v, m] = [T * 4 * sum4 * co4, T * tiles * sum4, TILE * tiles * co4].map((n) => 16 * separate * T * n);
+  if (Math.max(u, v, m) > target.maxBindingBytes || groups > MAX_GROUPS) return [];
 
   const dispatches = (): Dispatch[] => {
     const scratch = { u: new Scratch(u), v: new Scratch(v), m: new Scratch(m) };
     const { flags, alpha } = epilogue(node);
-    const common = { rows, down, across };
+    const common = { tiles, down, across };
     const pad = { padTop: padding.top, padLeft: padding.left };
-    const counts = { u: S * S * 4 * ci4 * co4, v: S * S * tiles * ci4, y: separate * tiles * co4 };
-    const groups = (products * rows) / tile.pixels;
-    const folds = Math.ceil(groups / MAX_GROUPS);
-    const pixels = products * rows;
+    const counts = { u: S * S * 4 * ci4 * co4, v: S * S * tiles * ci4, y: separate * TILE * tiles * co4 };
     const TRANSPOSED = Number(transposed);
     return [
       {
@@ -158,23 +158,16 @@ export function winograd(node: Node<ConvAttrs>, target: Target, transposed: bool
         groups: linear(counts.v),
       },
       {
-        // 1×1 pixels, every `rows` of them with the next weights.
-        kernel: kernel("conv2d_subgroup", subgroup, {
-          ...tile.constants,
-          ...{ CHANNELS: 4, MATRICES: 1, BIAS: 0, ACTIVATION: 0, ...smallFlag(pixels) },
-        }),
-        bind: { x: scratch.v, w: scratch.u, b: scratch.u, y: scratch.m },
-        uniform: {
-          ...{ h: 1, w: pixels, ci: 4 * sum4, ci4: sum4, oh: 1, ow: pixels, co, co4, kh: 1, kw: 1, stride: 1 },
-          ...{ padTop: 0, padLeft: 0, pixels, weights: products * 4 * sum4 * co4, rows, alpha: 0 },
-        },
-        groups: [Math.ceil(groups / folds), Math.ceil(co4 / tile.blocks), folds],
+        kernel: kernel("winograd_product", productSource, { ...tile.constants, T, A: vec4s(turned(matrices.A)) }),
+        bind: scratch,
+        uniform: { tiles, sum4, co4, rows: TILE },
+        groups: [groups, Math.ceil(co4 / tile.blocks), separate * T],
         // A plain convolution's: a step's work does not depend on the kernels that do it.
         flops: 2 * batch * (transposed ? h * width : oh * ow) * co * w.shape[0] * w.shape[1] * ci,
       },
       {
         kernel: kernel("winograd_output", outputSource, {
-          ...{ T, M: TILE, S: transposed ? S : 1, A: wgsl(matrices.A), ...flags, ...smallFlag(counts.y) },
+          ...{ T, S: transposed ? S : 1, A: wgsl(matrices.A), ...flags, ...smallFlag(counts.y) },
         }),
         bind: { m: scratch.m, b: b ?? w, y: node },
         uniform: { count: counts.y, oh, ow, co, co4, ...common, alpha },
@@ -216,7 +209,7 @@ export function winogradWeightGrad(node: Node<ConvGeometry>, target: Target): Ca
 
   const dispatches = (): Dispatch[] => {
     const scratch = { v: new Scratch(v), z: new Scratch(z), m: new Scratch(m) };
-    const common = { rows: tiles, down, across };
+    const common = { tiles, down, across };
     const counts = { v: tiles * sum4, z: tiles * co4, gw: S * S * ci * co4 };
     const product = weightGradProduct(SG, sum4, co4);
     return [
@@ -250,15 +243,11 @@ export function winogradWeightGrad(node: Node<ConvGeometry>, target: Target): Ca
         flops: 2 * batch * oh * ow * kh * kw * ci * co,
       },
       {
-        // gw is one tile of R×R pixels and phases; all pairs of channels are its channels.
-        kernel: kernel("winograd_output", outputSource, {
-          ...{ T, M: R, S, A: wgsl(turned(matrices.G)), BIAS: 0, ACTIVATION: 0, ...smallFlag(counts.gw) },
+        kernel: kernel("winograd_weight_grad_output", weightGradOutputSource, {
+          ...{ T, R, S, G: wgsl(turned(matrices.G)), ...smallFlag(counts.gw) },
         }),
-        bind: { m: scratch.m, b: gy, y: node },
-        uniform: {
-          ...{ count: counts.gw, rows: 1, down: 1, across: 1, oh: kh, ow: kw },
-          ...{ co: 4 * ci * co4, co4: ci * co4, alpha: 0 },
-        },
+        bind: { m: scratch.m, gw: node },
+        uniform: { count: counts.gw, kh, kw, ci, co4, co },
         groups: linear(counts.gw),
       },
     ];

@@ -189,6 +189,8 @@ describe.runIf(runsSubgroupKernels(gpu.subgroupSize))("Winograd's convolution", 
     await expect(of(inA, badA)).rejects.toThrow(/fraction/);
     await expect(of(inB, badB)).rejects.toThrow(/fraction/);
     await expect(of("0.16666666666666666", "0.167")).rejects.toThrow(/fraction/);
+    await expect(of("vec4f(1, 2, 4, 8)", "vec4f(1, 2, 4, 7.9)")).rejects.toThrow(/fraction/);
+    await expect(of("if (tile < p.tiles)", "if (tile + 1 < p.tiles)")).rejects.toThrow(/fraction/);
   });
 
   it("is offered for weights of about 2 or 3 strides and enough channels, where its numbers fit a binding; not as a guess", () => {
