@@ -81,10 +81,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
       let tap = (ky * p.kw + kx) * p.ci;
       for (var c = 0u; c < p.ci4; c++) {
         let own = w[min(tap + c * 4u + lane % 4u, last)];
-        let w0 = subgroupBroadcast(own, 0u);
-        let w1 = subgroupBroadcast(own, 1u);
-        let w2 = subgroupBroadcast(own, 2u);
-        let w3 = subgroupBroadcast(own, 3u);
+        let w0 = quadBroadcast(own, 0u);
+        let w1 = quadBroadcast(own, 1u);
+        let w2 = quadBroadcast(own, 2u);
+        let w3 = quadBroadcast(own, 3u);
         for (var i = 0u; i < PIXELS; i++) { // unroll
           let a = select(vec4f(), x[at[i] + c], inside[i]);
           acc[i] = fma(vec4f(a.x), w0, fma(vec4f(a.y), w1, fma(vec4f(a.z), w2, fma(vec4f(a.w), w3, acc[i]))));

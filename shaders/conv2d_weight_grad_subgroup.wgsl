@@ -1,16 +1,17 @@
 // gw = conv2d's weight gradient, first pass, as conv2d_weight_grad.wgsl (formula, layouts, uniform), in the style that CPU
 // adapters like (see conv2d_subgroup.wgsl).
-// A "row" of the result is (tap, four input channels). One subgroup: ROWS rows × BLOCKS vec4s of output channels, one for
+// A "row" of the result is (tap, four input channels). One subgroup: four rows × BLOCKS vec4s of output channels, one for
 // each lane of a group; its SG/BLOCKS groups of lanes share the pixels of an output row, so that few channels leave no lane
-// idle, and each group makes a partial sum of its own. Per STEP = SG / ROWS pixels of its group a lane loads one x vec4 of
-// each group (row lane % ROWS, pixel lane / ROWS) and its own gy, and the subgroup hands x round: 4·SG vec4 FMAs for
-// MORE + 1 + STEP loads.
+// idle, and each group makes a partial sum of its own. Per STEP pixels of its group a lane loads LOADS x vec4s (of each group of
+// its quad; row lane % 4) and STEP of gy, and the lanes of a group hand x round: 16·STEP vec4 FMAs for (SHARED + 1)·LOADS +
+// STEP loads.
 enable subgroups;
 const SG: u32 = 8;
-const ROWS: u32 = 4;
-const STEP: u32 = 2; // SG / ROWS
+const STEP: u32 = 2; // SG / 4
 const BLOCKS: u32 = 8; // a power of two up to SG
-const MORE: u32 = 0; // groups but the first: SG / BLOCKS − 1
+const QUADS: u32 = 2; // quads of a group that load different pixels: BLOCKS / 4, up to STEP, from 1
+const LOADS: u32 = 1; // STEP / QUADS
+const SHARED: u32 = 0; // groups of a quad but the first: 4 / BLOCKS − 1, from 0
 const SMALL: u32 = 1; // whether all rows are fewer than 2^20
 
 struct P {
@@ -31,22 +32,29 @@ fn divide(a: u32, d: u32) -> u32 {
   return bitcast<u32>(floor((f32(i32(a)) + 0.5) / f32(i32(d))) + 8388608.0) & 0x7fffffu;
 }
 
+// What lanes 4k … 4k + 3 of the lane's group hold, in every quad of the group: see conv2d_subgroup.wgsl.
+fn quad(v: vec4f, lane: u32, k: u32) -> vec4f {
+  if (QUADS == 1) { return v; }
+  return subgroupShuffle(v, lane / BLOCKS * BLOCKS + lane % 4 + k * 4);
+}
+
 @compute @workgroup_size(SG)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
   let o0 = wg.x * BLOCKS + lane % BLOCKS;
   let group = lane / BLOCKS;
   let o = min(o0, p.co4 - 1u);
   // The row that this lane loads x for; rows beyond the last are computed and not stored.
-  let r = wg.y * ROWS + lane % ROWS;
+  let r = wg.y * 4 + lane % 4;
   let tap = divide(r, p.ci4);
   let c = r - tap * p.ci4;
   let tapRow = divide(tap, p.kw);
   let ky = i32(tapRow) - i32(p.padTop);
   let kx = i32(tap - tapRow * p.kw) - i32(p.padLeft);
-  let ahead = lane / ROWS;
+  // Its first pixel, of those that the subgroup takes in a turn.
+  let ahead = lane / max(BLOCKS, 4) * (SHARED + 1) * STEP + lane / 4 % QUADS;
 
-  var acc: array<vec4f, ROWS * 4>; // unroll
-  for (var i = 0u; i < ROWS * 4; i++) { // unroll
+  var acc: array<vec4f, 16>; // unroll
+  for (var i = 0u; i < 16; i++) { // unroll
     acc[i] = vec4f();
   }
   let begin = wg.z * p.rowsPerSplit;
@@ -58,20 +66,23 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
     let line = (image * p.h + iy) * p.w;
     let inside = iy < p.h && tap < p.taps;
     // Group g takes the STEP pixels from ox + g·STEP on.
-    for (var ox = 0u; ox < p.ow; ox += STEP * (MORE + 1)) {
-      var v: array<vec4f, MORE + 1>; // unroll
-      for (var g = 0u; g < MORE + 1; g++) { // unroll
-        let at = ox + g * STEP + ahead;
+    for (var ox = 0u; ox < p.ow; ox += STEP * (SG / BLOCKS)) {
+      var q: array<vec4f, SHARED * STEP + STEP>; // unroll
+      for (var j = 0u; j < SHARED * LOADS + LOADS; j++) { // unroll
+        let at = ox + ahead + j * QUADS;
         let ix = u32(i32(at * p.stride) + kx);
         let ok = inside && ix < p.w && at < p.ow;
-        v[g] = select(vec4f(), x[select(0u, (line + ix) * p.ci4 + c, ok)], ok);
+        let v = select(vec4f(), x[select(0u, (line + ix) * p.ci4 + c, ok)], ok);
+        for (var k = 0u; k < QUADS; k++) { // unroll
+          q[j * QUADS + k] = quad(v, lane, k);
+        }
       }
       for (var j = 0u; j < STEP; j++) { // unroll
         let gv = gy[(row * p.ow + min(ox + group * STEP + j, p.ow - 1u)) * p.co4 + o];
-        for (var i = 0u; i < ROWS; i++) { // unroll
-          var a = subgroupShuffle(v[0], j * ROWS + i);
-          for (var g = 0u; g < MORE; g++) { // unroll
-            a = select(a, subgroupShuffle(v[g + 1], j * ROWS + i), group == g + 1);
+        for (var i = 0u; i < 4; i++) { // unroll
+          var a = subgroupShuffle(q[j], lane / 4 * 4 + i);
+          for (var g = 0u; g < SHARED; g++) { // unroll
+            a = select(a, subgroupShuffle(q[g * STEP + STEP + j], lane / 4 * 4 + i), group % (SHARED + 1) == g + 1);
           }
           acc[i * 4 + 0] = fma(vec4f(a.x), gv, acc[i * 4 + 0]);
           acc[i * 4 + 1] = fma(vec4f(a.y), gv, acc[i * 4 + 1]);
@@ -87,11 +98,11 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
     }
   }
   if (o0 >= p.co4) { return; }
-  var toTap = divide(wg.y * ROWS, p.ci4);
-  var toC = (wg.y * ROWS - toTap * p.ci4) * 4u;
-  for (var i = 0u; i < ROWS; i++) { // unroll
+  var toTap = divide(wg.y * 4, p.ci4);
+  var toC = (wg.y * 4 - toTap * p.ci4) * 4u;
+  for (var i = 0u; i < 4; i++) { // unroll
     if (toTap < p.taps) {
-      let to = (((wg.z * (MORE + 1) + group) * p.taps + toTap) * p.ci + toC) * p.co4 + o;
+      let to = (((wg.z * (SG / BLOCKS) + group) * p.taps + toTap) * p.ci + toC) * p.co4 + o;
       partial[to] = acc[i * 4 + 0];
       if (toC + 1u < p.ci) { partial[to + p.co4] = acc[i * 4 + 1]; }
       if (toC + 2u < p.ci) { partial[to + 2u * p.co4] = acc[i * 4 + 2]; }

@@ -1,14 +1,14 @@
 // y = activation(convTranspose2d(x, w) + b), as conv_transpose2d.wgsl (formula, layouts, phases, uniform), in the style
 // that CPU adapters like (see conv2d_subgroup.wgsl).
 // One subgroup: groups of lanes, each for PIXELS pixels of one phase × BLOCKS vec4s of output channels. A lane owns one
-// vec4 of channels, so four weight rows; inputs are loaded once by the subgroup and handed round.
+// vec4 of channels, so four weight rows; inputs are loaded once by a group and handed round.
 enable subgroups;
 const SG: u32 = 8;
 const PIXELS: u32 = 16;
-const USED: u32 = 8; // lanes that load pixels: SG, or PIXELS if they are fewer
-const LOADS: u32 = 2; // PIXELS / USED
 const BLOCKS: u32 = 8; // a power of two up to SG
-const MORE: u32 = 0; // groups but the first: SG / BLOCKS − 1
+const QUADS: u32 = 2; // quads of a group that load different pixels: BLOCKS / 4, up to PIXELS / 4, from 1
+const LOADS: u32 = 2; // PIXELS / (4 · QUADS)
+const SHARED: u32 = 0; // groups of a quad but the first: 4 / BLOCKS − 1, from 0
 const SMALL: u32 = 1; // whether all pixels are fewer than 2^20
 const BIAS: u32 = 1; // 0 none, 1 b is a bias [co], 2 b is of y's shape: y = sum · activation'(where the activation gave b)
 const ACTIVATION: u32 = 0; // 0 none, 1 leaky ReLU (ReLU: alpha = 0), 2 sigmoid, 3 tanh
@@ -51,6 +51,12 @@ fn divide(a: u32, d: u32) -> u32 {
   return bitcast<u32>(floor((f32(i32(a)) + 0.5) / f32(i32(d))) + 8388608.0) & 0x7fffffu;
 }
 
+// What lanes 4k … 4k + 3 of the lane's group hold, in every quad of the group: see conv2d_subgroup.wgsl.
+fn quad(v: vec4f, lane: u32, k: u32) -> vec4f {
+  if (QUADS == 1) { return v; }
+  return subgroupShuffle(v, lane / BLOCKS * BLOCKS + lane % 4 + k * 4);
+}
+
 @compute @workgroup_size(SG)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
   let phaseY = divide(wg.z, p.stride);
@@ -63,27 +69,25 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
   let fold = divide(wg.y, channelGroups);
   let o0 = (wg.y - fold * channelGroups) * BLOCKS + lane % BLOCKS;
   let group = lane / BLOCKS;
-  let m0 = (wg.x + fold * count.x) * PIXELS * (MORE + 1);
+  let m0 = (wg.x + fold * count.x) * PIXELS * (SG / BLOCKS);
   if (m0 >= pixels) { return; }
 
-  var n: array<u32, MORE * LOADS + LOADS>; // unroll
-  var y0: array<i32, MORE * LOADS + LOADS>; // unroll
-  var x0: array<i32, MORE * LOADS + LOADS>; // unroll
-  var to: array<u32, MORE * LOADS + LOADS>; // unroll
+  var n: array<u32, SHARED * LOADS + LOADS>; // unroll
+  var y0: array<i32, SHARED * LOADS + LOADS>; // unroll
+  var x0: array<i32, SHARED * LOADS + LOADS>; // unroll
   // The source pixel of the phase's first position, and the first tap that reaches it.
   let offY = divide(phaseY + p.padTop, p.stride);
   let offX = divide(phaseX + p.padLeft, p.stride);
   let ky0 = phaseY + p.padTop - offY * p.stride;
   let kx0 = phaseX + p.padLeft - offX * p.stride;
-  for (var j = 0u; j < MORE * LOADS + LOADS; j++) { // unroll
-    let m = m0 + j * USED + lane;
+  for (var j = 0u; j < SHARED * LOADS + LOADS; j++) { // unroll
+    let first = (lane / max(BLOCKS, 4) * (SHARED + 1) + j / LOADS) * PIXELS;
+    let m = m0 + first + (j % LOADS * QUADS + lane / 4 % QUADS) * 4 + lane % 4;
     let row = divide(m, qw);
     let image = divide(row, qh);
     n[j] = image * p.h;
     y0[j] = select(i32(row - image * qh + offY), -65536, m >= pixels);
     x0[j] = i32(m - row * qw + offX);
-    let pixel = (image * p.oh + (row - image * qh) * p.stride + phaseY) * p.ow + (m - row * qw) * p.stride + phaseX;
-    to[j] = select(pixel, 0xffffffffu, m >= pixels);
   }
   let o = min(o0, p.co4 - 1u);
   var acc: array<vec4f, PIXELS>; // unroll
@@ -93,9 +97,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
   let last = p.weights - 1u;
   for (var ty = 0u; ky0 + ty * p.stride < p.kh; ty++) {
     for (var tx = 0u; kx0 + tx * p.stride < p.kw; tx++) {
-      var at: array<u32, MORE * LOADS + LOADS>; // unroll
-      var inside: array<bool, MORE * LOADS + LOADS>; // unroll
-      for (var j = 0u; j < MORE * LOADS + LOADS; j++) { // unroll
+      var at: array<u32, SHARED * LOADS + LOADS>; // unroll
+      var inside: array<bool, SHARED * LOADS + LOADS>; // unroll
+      for (var j = 0u; j < SHARED * LOADS + LOADS; j++) { // unroll
         let iy = u32(y0[j] - i32(ty));
         let ix = u32(x0[j] - i32(tx));
         inside[j] = iy < p.h && ix < p.w;
@@ -103,8 +107,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
       }
       let tap = ((ky0 + ty * p.stride) * p.kw + kx0 + tx * p.stride) * p.co;
       for (var c = 0u; c < p.ci4; c++) {
-        var v: array<vec4f, MORE * LOADS + LOADS>; // unroll
-        for (var j = 0u; j < MORE * LOADS + LOADS; j++) { // unroll
+        var v: array<vec4f, SHARED * LOADS + LOADS>; // unroll
+        for (var j = 0u; j < SHARED * LOADS + LOADS; j++) { // unroll
           v[j] = select(vec4f(), x[at[j] + c], inside[j]);
         }
         let row = (tap + o * 4u) * p.ci4 + c;
@@ -117,30 +121,33 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
         let w1 = vec4f(r0.y, r1.y, r2.y, r3.y);
         let w2 = vec4f(r0.z, r1.z, r2.z, r3.z);
         let w3 = vec4f(r0.w, r1.w, r2.w, r3.w);
-        for (var j = 0u; j < LOADS; j++) { // unroll
-          for (var l = 0u; l < USED; l++) { // unroll
-            var a = subgroupShuffle(v[j], l);
-            for (var g = 0u; g < MORE; g++) { // unroll
-              a = select(a, subgroupShuffle(v[g * LOADS + LOADS + j], l), group == g + 1);
-            }
-            let sum = fma(vec4f(a.y), w1, fma(vec4f(a.z), w2, fma(vec4f(a.w), w3, acc[j * USED + l])));
-            acc[j * USED + l] = fma(vec4f(a.x), w0, sum);
+        var q: array<vec4f, SHARED * PIXELS / 4 + PIXELS / 4>; // unroll
+        for (var j = 0u; j < SHARED * LOADS + LOADS; j++) { // unroll
+          for (var k = 0u; k < QUADS; k++) { // unroll
+            q[j * QUADS + k] = quad(v[j], lane, k);
           }
+        }
+        for (var i = 0u; i < PIXELS; i++) { // unroll
+          var a = subgroupShuffle(q[i / 4], lane / 4 * 4 + i % 4);
+          for (var g = 0u; g < SHARED; g++) { // unroll
+            a = select(a, subgroupShuffle(q[g * PIXELS / 4 + PIXELS / 4 + i / 4], lane / 4 * 4 + i % 4), group % (SHARED + 1) == g + 1);
+          }
+          let sum = fma(vec4f(a.y), w1, fma(vec4f(a.z), w2, fma(vec4f(a.w), w3, acc[i])));
+          acc[i] = fma(vec4f(a.x), w0, sum);
         }
       }
     }
   }
+  if (o0 >= p.co4) { return; }
   var bias = vec4f();
   if (BIAS == 1) { bias = b[o]; }
   let keep = vec4u(0, 1, 2, 3) + o * 4u < vec4u(p.co);
-  for (var j = 0u; j < LOADS; j++) { // unroll
-    for (var l = 0u; l < USED; l++) { // unroll
-      var pixel = subgroupShuffle(to[j], l);
-      for (var g = 0u; g < MORE; g++) { // unroll
-        pixel = select(pixel, subgroupShuffle(to[g * LOADS + LOADS + j], l), group == g + 1);
-      }
-      let at = pixel * p.co4 + o;
-      if (o0 < p.co4 && pixel != 0xffffffffu) { y[at] = select(vec4f(), finish(acc[j * USED + l], bias, at), keep); }
-    }
+  for (var i = 0u; i < PIXELS; i++) { // unroll
+    let m = m0 + group * PIXELS + i;
+    let row = divide(m, qw);
+    let image = divide(row, qh);
+    let pixel = (image * p.oh + (row - image * qh) * p.stride + phaseY) * p.ow + (m - row * qw) * p.stride + phaseX;
+    let at = pixel * p.co4 + o;
+    if (m < pixels) { y[at] = select(vec4f(), finish(acc[i], bias, at), keep); }
   }
 }

@@ -93,10 +93,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(num_workgroups) count: vec3u,
       for (var c = 0u; c < p.ci4; c++) {
         // Lane k loads the row of output channel k; turned, so that the four outputs lie in one vec4.
         let own = w[min((tap + lane % 4u) * p.ci4 + c, last)];
-        let r0 = subgroupBroadcast(own, 0u);
-        let r1 = subgroupBroadcast(own, 1u);
-        let r2 = subgroupBroadcast(own, 2u);
-        let r3 = subgroupBroadcast(own, 3u);
+        let r0 = quadBroadcast(own, 0u);
+        let r1 = quadBroadcast(own, 1u);
+        let r2 = quadBroadcast(own, 2u);
+        let r3 = quadBroadcast(own, 3u);
         let w0 = vec4f(r0.x, r1.x, r2.x, r3.x);
         let w1 = vec4f(r0.y, r1.y, r2.y, r3.y);
         let w2 = vec4f(r0.z, r1.z, r2.z, r3.z);

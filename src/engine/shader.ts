@@ -50,7 +50,8 @@ export function specialise(kernel: Kernel, constants: Record<string, number | st
 }
 
 /**
- * Unrolls the loops that a kernel marks with `// unroll`, and turns the arrays marked so into single variables.
+ * Unrolls the loops that a kernel marks with `// unroll`, turns the arrays marked so into single variables, and
+ * subgroupShuffle from what is then a constant lane into a broadcast.
  * GPU compilers do this by themselves; SwiftShader does not and would index registers lane by lane. A marked loop has
  * the form `for (var i = 0u; i < BOUND; i++) { // unroll` up to a `}` at the same indentation, and BOUND is a number or
  * a const of the file; a marked array is `var s: array<T, BOUND>; // unroll`.
@@ -94,7 +95,8 @@ export function unroll(kernel: Kernel): Kernel {
       (_, index) => `${name}_${bound(index)}`,
     );
   }
-  // With a constant lane a shuffle is a broadcast, which CPU drivers do many times faster.
+  // From a constant lane, of the same quad or of all: CPU drivers do these many times faster than a shuffle.
+  source = source.replace(/subgroupShuffle\((\w+), lane \/ 4 \* 4 \+ (\d+u(?: % 4)?)\)/g, "quadBroadcast($1, $2)");
   source = source.replace(/subgroupShuffle\((?=\w+, \d)/g, "subgroupBroadcast(");
   return { name: kernel.name, source };
 }

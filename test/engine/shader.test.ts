@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { create, globals } from "webgpu";
 import { GpuError } from "../../src/engine/errors.js";
 import { type Dispatch, type Node, topological } from "../../src/engine/graph.js";
-import { subgroupTiles } from "../../src/engine/ops/subgroup.js";
+import { sharing, subgroupTiles } from "../../src/engine/ops/subgroup.js";
 import { TILES, tileConstants } from "../../src/engine/ops/tiles/tile.js";
 import { weightGradProduct } from "../../src/engine/ops/winograd.js";
 import { encodeUniform, type Kernel, reflect, specialise, unroll } from "../../src/engine/shader.js";
@@ -68,13 +68,14 @@ describe("every kernel", () => {
     "$name is valid for subgroups of 4, 8 and 16 lanes",
     async (kernel) => {
       for (const SG of [4, 8, 16]) {
-        const tiles = kernel.source.includes("const USED")
-          ? [1, 2, 3, 6, SG].flatMap((co4) => [4, 1000].flatMap((pixels) => subgroupTiles(SG, co4, pixels)))
-          : kernel.source.includes("const AHEAD")
-            ? [4, SG].flatMap((sum4) => [1, SG].map((co4) => weightGradProduct(SG, sum4, co4)))
-            : kernel.source.includes("const MORE")
-              ? [1, SG].map((BLOCKS) => ({ constants: { SG, STEP: SG / 4, BLOCKS, MORE: SG / BLOCKS - 1 } }))
-              : [{ constants: { SG } }];
+        const has = (name: string) => kernel.source.includes(`const ${name}:`);
+        const tiles = has("AHEAD")
+          ? [4, SG].flatMap((sum4) => [1, SG].map((co4) => weightGradProduct(SG, sum4, co4)))
+          : !has("QUADS")
+            ? [{ constants: { SG } }]
+            : has("PIXELS")
+              ? [1, 2, 3, 6, SG].flatMap((co4) => [4, 1000].flatMap((pixels) => subgroupTiles(SG, co4, pixels)))
+              : [1, SG].map((blocks) => ({ constants: { SG, STEP: SG / 4, ...sharing(blocks, SG / 4) } }));
         for (const { constants } of tiles) {
           const ready = unroll(specialise(kernel, constants));
           expect(ready.source).not.toContain("// unroll");
@@ -182,6 +183,21 @@ describe("unroll", () => {
   it("computes products before sums", () => {
     const source = "const N = 6;\nvar s: array<f32, 9>; // unroll\ns[1 + N / 4 * 3 + 2 * 2] = 1;\n";
     expect(unrolled(source)).toContain("\ns_8 = 1;");
+  });
+
+  it("makes shuffles from a constant lane broadcasts, within a quad if the lane is of the own one", () => {
+    const source =
+      "for (var i = 0u; i < 2; i++) { // unroll\n  a = subgroupShuffle(v, lane / 4 * 4 + i % 4);\n" +
+      "  b = subgroupShuffle(v, i);\n  c = subgroupShuffle(v, lane % 4 + i * 4);\n}\n";
+    expect(
+      unrolled(source)
+        .match(/[abc] = .*;/g)
+        ?.slice(3),
+    ).toEqual([
+      "a = quadBroadcast(v, 1u % 4);",
+      "b = subgroupBroadcast(v, 1u);",
+      "c = subgroupShuffle(v, lane % 4 + 1u * 4);",
+    ]);
   });
 
   it("turns a marked array into variables, with the indices computed", () => {

@@ -142,7 +142,6 @@ const conv2dOp: Op<ConvAttrs> = {
           dispatches: () => [
             {
               ...common,
-              uniform: { ...common.uniform, rows: 0 },
               kernel: kernel("conv2d_subgroup", subgroup, {
                 ...tile.constants,
                 CHANNELS: Math.min(ci, 4),

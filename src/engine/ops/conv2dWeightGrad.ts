@@ -9,7 +9,7 @@ import { blocks, bytes, lastBlocks, type Shape } from "../shape.js";
 import { type ConvGeometry, checkGeometry, conv2d } from "./conv2d.js";
 import { convInputGrad } from "./convTranspose2d.js";
 import { add } from "./pointwise.js";
-import { runsSubgroupKernels, smallFlag } from "./subgroup.js";
+import { runsSubgroupKernels, sharing, smallFlag } from "./subgroup.js";
 import { weightGradTiles } from "./tiles/weightGradTiles.js";
 import { winogradWeightGrad } from "./winograd.js";
 
@@ -106,7 +106,8 @@ const weightGradOp: Op<WeightGradAttrs> = {
       const variant = (BLOCKS: number): Candidate => {
         const [across, down] = [Math.ceil(co4 / BLOCKS), Math.ceil((taps * ci4) / ROWS)];
         const small = smallFlag(Math.max(taps * ci4, rows));
-        const constants = { SG, STEP: SG / ROWS, BLOCKS, MORE: SG / BLOCKS - 1, ...small };
+        const STEP = SG / ROWS;
+        const constants = { SG, STEP, ...sharing(BLOCKS, STEP), ...small };
         return {
           name: `subgroup ${4 * BLOCKS}`,
           adapters: "cpu",

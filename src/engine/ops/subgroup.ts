@@ -9,12 +9,19 @@ export const NARROW_PIXELS = 8;
 /** Whether the CPU kernels' short division is exact for so many pixels and a tile beyond. */
 export const smallFlag = (pixels: number) => ({ SMALL: pixels + 4096 < 2 ** 20 ? 1 : 0 });
 
+/**
+ * How the lanes of a subgroup share loads, as constants of the kernels: those of a quad load four vec4s of the `fours` · 4
+ * that each of its groups, BLOCKS lanes each, wants.
+ */
+export function sharing(BLOCKS: number, fours: number) {
+  const QUADS = Math.max(1, Math.min(BLOCKS / 4, fours));
+  return { BLOCKS, QUADS, LOADS: fours / QUADS, SHARED: Math.max(1, 4 / BLOCKS) - 1 };
+}
+
 /** The constants of the subgroup kernels for a tile of `pixels` × `blocks` vec4s of channels, and what one launch covers. */
 export function subgroupTile(SG: number, pixels: number, blocks: number) {
-  const USED = Math.min(SG, pixels);
-  const MORE = SG / blocks - 1;
-  const constants = { SG, PIXELS: pixels, USED, LOADS: pixels / USED, BLOCKS: blocks, MORE };
-  return { constants, pixels: pixels * (MORE + 1), blocks };
+  const constants = { SG, PIXELS: pixels, ...sharing(blocks, pixels / 4) };
+  return { constants, pixels: (pixels * SG) / blocks, blocks };
 }
 
 /** The tiles worth trying for so many vec4s of channels and so many pixels (of one phase): the best guess first. */

@@ -180,7 +180,8 @@ export function winograd(node: Node<ConvAttrs>, target: Target, transposed: bool
 
 /** The constants of winograd_weight_grad.wgsl for so many vec4s of x's and gy's channels, and what a subgroup has. */
 export function weightGradProduct(SG: number, sum4: number, co4: number) {
-  const { BLOCKS, MORE } = subgroupTiles(SG, co4, sum4)[0].constants;
+  const { BLOCKS } = subgroupTiles(SG, co4, sum4)[0].constants;
+  const MORE = SG / BLOCKS - 1;
   // 32 of x's channels if there are so many: with 16 each number of z would be loaded twice as often.
   const ROWS = sum4 > 4 ? Math.min(8, SG) : 4;
   const AHEAD = SG / ROWS;
