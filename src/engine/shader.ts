@@ -50,9 +50,9 @@ export function specialise(kernel: Kernel, constants: Record<string, number | st
 }
 
 /**
- * Unrolls the loops that a kernel marks with `// unroll`, turns the arrays marked so into single variables, and
- * subgroupShuffle from what is then a constant lane into a broadcast.
- * GPU compilers do this by themselves; SwiftShader does not and would index registers lane by lane. A marked loop has
+ * Unrolls the loops that a kernel marks with `// unroll`, and turns the arrays marked so into single variables.
+ * GPU compilers do this by themselves; SwiftShader does not and would index registers lane by lane. A subgroupShuffle
+ * from what is then a constant lane becomes a broadcast. A marked loop has
  * the form `for (var i = 0u; i < BOUND; i++) { // unroll` up to a `}` at the same indentation, and BOUND is a number or
  * a const of the file; a marked array is `var s: array<T, BOUND>; // unroll`.
  */

@@ -15,9 +15,9 @@ import { ensureBuilt, Shell } from "./shell.js";
 const shell = new Shell();
 const [STEPS, EVERY] = [24, 4];
 // The smallest network that is like the demo's: what is tested here does not depend on its size.
-const SMALL = "--set architecture.size=32 architecture.stages=[16]";
+const SMALL = "--set architecture.size=32 architecture.stages=[4] architecture.mid=4 architecture.code=4";
 const RECIPE = `--preset avatar-64 ${SMALL} --steps ${STEPS} --save-every ${EVERY} --seed 5`;
-const architecture = { ...PRESETS["avatar-64"].architecture, size: 32, stages: [16] };
+const architecture = { ...PRESETS["avatar-64"].architecture, size: 32, stages: [4], mid: 4, code: 4 };
 const nodes = autoencoder(architecture, 0).parameters.nodes;
 const shapes = new Map(nodes.map(({ attrs, shape }) => [attrs.name, shape]));
 

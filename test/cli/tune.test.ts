@@ -16,7 +16,7 @@ gpu.destroy();
 const shell = new Shell();
 const STEPS = 4;
 const RECIPE =
-  `train --preset avatar-64 --set architecture.size=32 architecture.stages=[16] --steps ${STEPS} ` +
+  `train --preset avatar-64 --set architecture.size=32 architecture.stages=[4] architecture.mid=4 architecture.code=4 --steps ${STEPS} ` +
   "--save-every 2 --seed 5";
 const LAST = `checkpoints/00000${STEPS}.safetensors`;
 

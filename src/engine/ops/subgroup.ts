@@ -10,8 +10,8 @@ export const NARROW_PIXELS = 8;
 export const smallFlag = (pixels: number) => ({ SMALL: pixels + 4096 < 2 ** 20 ? 1 : 0 });
 
 /**
- * How the lanes of a subgroup share loads, as constants of the kernels: those of a quad load four vec4s of the `fours` · 4
- * that each of its groups, BLOCKS lanes each, wants.
+ * How lanes share loads, as constants of the kernels. A group, BLOCKS lanes, wants `fours` · 4 vec4s. A quad of lanes loads four at
+ * a time: a group of several quads has them load different ones, a quad of several groups loads for each.
  */
 export function sharing(BLOCKS: number, fours: number) {
   const QUADS = Math.max(1, Math.min(BLOCKS / 4, fours));
