@@ -263,7 +263,7 @@ describe("a run that cannot go on", () => {
     async () => {
       fs.mkdirSync(shell.file("disk"));
       const mount = (options: string) => mountTmpfs(options, shell.file("disk"));
-      mount("size=5m"); // two checkpoints of 2.3 MB, while a third is written
+      mount("size=320k"); // two previews of 130 KiB and a checkpoint of 22; the second finds no room
       try {
         const { code, stderr } = await shell.run(`train ${RECIPE} --out disk/full`);
         expect(code, stderr).toBe(2);
