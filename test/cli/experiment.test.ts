@@ -1,10 +1,10 @@
 import fs from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openGpu } from "../../src/platform/node.js";
 import { ensureBuilt, Shell } from "./shell.js";
+import { short } from "./short.js";
 
 const shell = new Shell();
-const SMALL = { "architecture.size": 32, "architecture.stages": [4], "architecture.mid": 4, "architecture.code": 8 };
+const SMALL = { "architecture.size": 32, "architecture.stages": [16] };
 const declaration = {
   title: "Small and large codes",
   question: "Does it matter?",
@@ -20,11 +20,6 @@ function results(): Record<string, string>[] {
   const names = head.split(",");
   return lines.map((line) => Object.fromEntries(line.split(",").map((cell, i) => [names[i], cell])));
 }
-
-// Every start takes the embedded adapter ten seconds and more.
-const gpu = await openGpu();
-const short = gpu.kind === "embedded" && !process.env.SHIBORI_FULL;
-gpu.destroy();
 
 beforeAll(async () => {
   await ensureBuilt();
@@ -63,7 +58,7 @@ describe("shibori experiment", () => {
     expect(page).toContain("1 of 2 runs are not finished yet");
     expect(page.match(/<img src="data:image\/png/g)).toHaveLength(6 * 3);
     const [row, none] = results();
-    expect(row).toMatchObject({ run: "code-large-s0", code: "3×3×8", seed: "0", code_numbers: "72", steps: "6" });
+    expect(row).toMatchObject({ run: "code-large-s0", code: "3×3×64", seed: "0", code_numbers: "576", steps: "6" });
     expect(none).toBeUndefined();
     expect(Number(row.probe_bits)).toBeGreaterThanOrEqual(0);
     for (const known of ["gap", "mean_gap", "probe_accuracy", "reconstruction", "swap_ratio", "loss_l1"]) {

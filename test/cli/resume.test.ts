@@ -2,29 +2,24 @@ import fs from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { autoencoder } from "../../src/faceswap/architecture.js";
 import { PRESETS } from "../../src/faceswap/presets.js";
-import { openGpu } from "../../src/platform/node.js";
 import { decodeCheckpoint } from "../../src/storage/checkpoint.js";
 import { decodePng } from "../../src/storage/images.js";
 import { identityOf } from "../../src/storage/runConfig.js";
 import { RunFolder } from "../../src/storage/runFolder.js";
 import { canMount, mountTmpfs, unmount } from "../storage/mount.js";
 import { ensureBuilt, Shell } from "./shell.js";
+import { SET_SMALL, SMALL, short } from "./short.js";
 
 // Runs that are stopped, killed, damaged and continued must end with the bits of one that was left alone.
 
 const shell = new Shell();
 const [STEPS, EVERY] = [24, 4];
-// The smallest network that is like the demo's: what is tested here does not depend on its size.
-const SMALL = "--set architecture.size=32 architecture.stages=[4] architecture.mid=4 architecture.code=4";
-const RECIPE = `--preset avatar-64 ${SMALL} --steps ${STEPS} --save-every ${EVERY} --seed 5`;
-const architecture = { ...PRESETS["avatar-64"].architecture, size: 32, stages: [4], mid: 4, code: 4 };
+// What is tested here does not depend on the network's size.
+const RECIPE = `--preset avatar-64 ${SET_SMALL} --steps ${STEPS} --save-every ${EVERY} --seed 5`;
+const architecture = { ...PRESETS["avatar-64"].architecture, ...SMALL };
 const nodes = autoencoder(architecture, 0).parameters.nodes;
 const shapes = new Map(nodes.map(({ attrs, shape }) => [attrs.name, shape]));
 
-// Every start takes the embedded adapter ten seconds, most of them to compile: there the whole of it is for test:full.
-const gpu = await openGpu();
-const short = gpu.kind === "embedded" && !process.env.SHIBORI_FULL;
-gpu.destroy();
 const KILLS = short ? 2 : 20;
 
 /** How long a whole run takes, start included. */
@@ -263,7 +258,7 @@ describe("a run that cannot go on", () => {
     async () => {
       fs.mkdirSync(shell.file("disk"));
       const mount = (options: string) => mountTmpfs(options, shell.file("disk"));
-      mount("size=320k"); // two previews of 130 KiB and a checkpoint of 22; the second finds no room
+      mount("size=5m"); // two checkpoints of 2.3 MB, while a third is written
       try {
         const { code, stderr } = await shell.run(`train ${RECIPE} --out disk/full`);
         expect(code, stderr).toBe(2);
@@ -289,7 +284,7 @@ describe("a run that cannot go on", () => {
 describe("a run on folders of pictures", () => {
   it("wants the same pictures, wherever they are", async () => {
     await shell.do("avatars --pair hue --count 12 --size 64 -o faces/");
-    const whole = `train --src faces/src --dst faces/dst ${SMALL} --steps 6 --save-every 3 --seed 1 --out`;
+    const whole = `train --src faces/src --dst faces/dst ${SET_SMALL} --steps 6 --save-every 3 --seed 1 --out`;
     await shell.do(`${whole} pictures`);
     fs.cpSync(shell.file("pictures"), shell.file("again"), { recursive: true });
     fs.rmSync(shell.file("again/checkpoints/000006.safetensors"));

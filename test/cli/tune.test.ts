@@ -4,20 +4,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { InspectedKernel } from "../../src/cli/inspectKernels.js";
 import { tuningLine } from "../../src/cli/tune.js";
 import type { Decision } from "../../src/engine/tuner.js";
-import { openGpu } from "../../src/platform/node.js";
 import { ensureBuilt, type Outcome, Shell } from "./shell.js";
-
-const gpu = await openGpu();
-const embedded = gpu.kind === "embedded";
-// Every start takes it ten seconds: the whole of it is for test:full.
-const short = embedded && !process.env.SHIBORI_FULL;
-gpu.destroy();
+import { embedded, SET_SMALL, short } from "./short.js";
 
 const shell = new Shell();
 const STEPS = 4;
-const RECIPE =
-  `train --preset avatar-64 --set architecture.size=32 architecture.stages=[4] architecture.mid=4 architecture.code=4 --steps ${STEPS} ` +
-  "--save-every 2 --seed 5";
+const RECIPE = `train --preset avatar-64 ${SET_SMALL} --steps ${STEPS} --save-every 2 --seed 5`;
 const LAST = `checkpoints/00000${STEPS}.safetensors`;
 
 /** As a person's shell: a cache in a place of its own, and no word on when to tune. */
